@@ -1,0 +1,101 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  date,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import type { PublishedPriceTier } from '#shared/price.ts';
+import type { ModelCapabilities } from '#shared/snapshot.ts';
+
+export const models = pgTable(
+  'models',
+  {
+    /** `vendor/name`, what clients send. */
+    id: text('id').primaryKey(),
+    vendor: text('vendor').notNull(),
+    author: text('author').notNull(),
+    displayName: text('display_name').notNull(),
+    family: text('family'),
+    releasedOn: date('released_on', { mode: 'string' }).notNull(),
+    contextTokens: integer('context_tokens'),
+    maxOutputTokens: integer('max_output_tokens'),
+    inputModalities: text('input_modalities').array().notNull(),
+    outputModalities: text('output_modalities').array().notNull(),
+    capabilities: jsonb('capabilities').$type<ModelCapabilities>().notNull(),
+    status: text('status', { enum: ['listed', 'hidden', 'retired'] }).notNull(),
+    /** The name that the vendor's own API knows the model by. */
+    providerModel: text('provider_model').notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [check('models_status_known', sql`${table.status} in ('listed', 'hidden', 'retired')`)],
+);
+
+/** Immutable: a trigger refuses updates and deletes. A new price is a new row with an effective time. */
+export const priceVersions = pgTable(
+  'price_versions',
+  {
+    id: uuid('id').primaryKey(),
+    modelId: text('model_id')
+      .notNull()
+      .references(() => models.id),
+    effectiveAt: timestamp('effective_at', { withTimezone: true, precision: 3 }).notNull(),
+    tiers: jsonb('tiers').$type<PublishedPriceTier[]>().notNull(),
+    perRequestNano: bigint('per_request_nano', { mode: 'bigint' }).notNull().default(sql`0`),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    index('price_versions_model_idx').on(table.modelId, table.effectiveAt),
+    check('price_versions_per_request_not_negative', sql`${table.perRequestNano} >= 0`),
+  ],
+);
+
+/** One endpoint and credential that can be called. */
+export const upstreams = pgTable(
+  'upstreams',
+  {
+    id: uuid('id').primaryKey(),
+    name: text('name').notNull(),
+    vendor: text('vendor').notNull(),
+    protocol: text('protocol', { enum: ['chat', 'responses', 'messages', 'gemini'] }).notNull(),
+    baseUrl: text('base_url').notNull(),
+    sealedCredential: text('sealed_credential'),
+    /** `environment` rows follow the settings of the process at each start; `operator` rows belong to the API. */
+    source: text('source', { enum: ['environment', 'operator'] }).notNull(),
+    enabled: boolean('enabled').notNull().default(true),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('upstreams_name_key').on(table.name),
+    check('upstreams_protocol_known', sql`${table.protocol} in ('chat', 'responses', 'messages', 'gemini')`),
+    check('upstreams_source_known', sql`${table.source} in ('environment', 'operator')`),
+  ],
+);
+
+export const routes = pgTable(
+  'routes',
+  {
+    id: uuid('id').primaryKey(),
+    modelId: text('model_id')
+      .notNull()
+      .references(() => models.id),
+    upstreamId: uuid('upstream_id')
+      .notNull()
+      .references(() => upstreams.id, { onDelete: 'cascade' }),
+    providerModel: text('provider_model').notNull(),
+    weight: integer('weight').notNull().default(1),
+    priority: integer('priority').notNull().default(0),
+  },
+  (table) => [
+    uniqueIndex('routes_model_upstream_key').on(table.modelId, table.upstreamId),
+    check('routes_weight_positive', sql`${table.weight} > 0`),
+  ],
+);

@@ -1,0 +1,93 @@
+import { randomFillSync } from 'node:crypto';
+import type { Clock } from './clock.ts';
+
+/**
+ * Inside the product an id is a UUIDv7 in its canonical 36-character form. At every edge (GraphQL, headers, URLs) it is
+ * shown as `<prefix>_<32 hex digits>`, so that a reader and a log search can tell what it names.
+ */
+export const ID_PREFIXES = {
+  Account: 'acct',
+  ApiKey: 'key',
+  ModelAlias: 'alias',
+  Upstream: 'up',
+  Route: 'route',
+  Price: 'price',
+  LedgerTransaction: 'txn',
+  LedgerEntry: 'entry',
+  AccessToken: 'tok',
+  UsageRecord: 'req_cm',
+} as const;
+export type IdKind = keyof typeof ID_PREFIXES;
+
+const KIND_BY_PREFIX = new Map<string, IdKind>(
+  Object.entries(ID_PREFIXES).map(([kind, prefix]) => [prefix, kind as IdKind]),
+);
+const PUBLIC_ID = /^([a-z_]+)_([0-9a-f]{32})$/;
+
+/** Shows an internal UUID to the outside: `formatId('ApiKey', uuid)` → `key_…`. */
+export function formatId(kind: IdKind, uuid: string): string {
+  return `${ID_PREFIXES[kind]}_${uuid.replaceAll('-', '')}`;
+}
+
+/** Reads a public id back; `undefined` when the text is not an id of this product. */
+export function parseId(text: string): { kind: IdKind; uuid: string } | undefined {
+  const match = PUBLIC_ID.exec(text);
+  const kind = match?.[1] === undefined ? undefined : KIND_BY_PREFIX.get(match[1]);
+  const hex = match?.[2];
+  if (!kind || hex === undefined) return undefined;
+  return { kind, uuid: hexToUuid(hex) };
+}
+
+/** Reads a public id of one kind; `undefined` when it is malformed or names something else. */
+export function parseIdOf(kind: IdKind, text: string): string | undefined {
+  const parsed = parseId(text);
+  return parsed?.kind === kind ? parsed.uuid : undefined;
+}
+
+function hexToUuid(hex: string): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+const RANDOM_POOL_BYTES = 4096;
+const RANDOM_BYTES_PER_ID = 8;
+const COUNTER_BITS = 12;
+const COUNTER_MAX = (1 << COUNTER_BITS) - 1;
+
+/**
+ * Mints UUIDv7 ids (RFC 9562 section 6.2, method 1: a 12-bit counter behind the ms timestamp) that rise strictly within
+ * one process, also when the clock steps back. Random bytes are drawn from a pool, one syscall per 512 ids.
+ */
+export function createIdMinter(clock: Clock): () => string {
+  const pool = Buffer.alloc(RANDOM_POOL_BYTES);
+  let offset = RANDOM_POOL_BYTES;
+  let lastMs = 0;
+  let counter = 0;
+  return () => {
+    if (offset === RANDOM_POOL_BYTES) {
+      randomFillSync(pool);
+      offset = 0;
+    }
+    const nowMs = clock.nowMs();
+    if (nowMs > lastMs) {
+      lastMs = nowMs;
+      // Start low so that a busy millisecond has room to count up before it borrows from the next one.
+      counter = pool.readUInt16BE(offset) & (COUNTER_MAX >> 1);
+    } else if (counter === COUNTER_MAX) {
+      lastMs += 1;
+      counter = 0;
+    } else {
+      counter += 1;
+    }
+    pool[offset] = ((pool[offset] ?? 0) & 0x3f) | 0x80;
+    const tail = pool.toString('hex', offset, offset + RANDOM_BYTES_PER_ID);
+    offset += RANDOM_BYTES_PER_ID;
+    const time = lastMs.toString(16).padStart(12, '0');
+    const version = (0x7000 | counter).toString(16);
+    return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+  };
+}
+
+/** The ms timestamp inside a UUIDv7. */
+export function uuidTimeMs(uuid: string): number {
+  return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
+}

@@ -1,0 +1,39 @@
+/**
+ * Every Redis name of the product: who writes it, what it holds, how long it lives. Redis is never the only copy of
+ * anything that costs money; each of these can be rebuilt after a wipe from Postgres and the spools.
+ */
+export const redisKeys = {
+  /** hash, publisher. `sequence` of the last published change, `format`, `publishedAtMs`. */
+  snapshotHead: 'cm:snapshot:head',
+  /** string, publisher. A JSON `SnapshotPart<SnapshotCatalog>`. */
+  snapshotCatalog: 'cm:snapshot:catalog',
+  /** string, publisher. A JSON `SnapshotPart<SnapshotShard>`; shard 0..255. */
+  snapshotShard: (shard: number) => `cm:snapshot:shard:${shard.toString(16).padStart(2, '0')}`,
+  /** stream, publisher. One entry per change: `sequence`, `body` (JSON `SnapshotChange`). Trimmed to the last hour. */
+  snapshotChanges: 'cm:snapshot:changes',
+
+  /** stream, data planes → ingest workers. Fields `spool`, `from`, `to`, `lines`. Deleted by the worker after commit. */
+  usageStream: 'cm:usage',
+  /** hash, ingest workers. spool id → highest record sequence that Postgres has committed. */
+  usageConfirmed: 'cm:usage:confirmed',
+  /** string, ingest workers. JSON `UsageTotals` of an account. */
+  usageTotals: (accountId: string) => `cm:totals:${accountId}`,
+
+  /** string, publisher. The Redis run id for which the wallets are seeded; absent or different: no grants. */
+  quotaOpen: 'cm:quota:open',
+  /**
+   * hash, two writers. The control plane writes `balance`, `sequence` and `s:<spool>` (settled); the lease scripts write
+   * `g:<spool>` (granted) and `r:<spool>` (returned). All nano-USD, all but `balance` only ever grow.
+   */
+  wallet: (accountId: string) => `cm:wallet:${accountId}`,
+  /** set, lease scripts. Wallets in which a spool has counters, so that they can be closed. */
+  spoolWallets: (spool: string) => `cm:spool:${spool}:wallets`,
+  /** hash, lease scripts. 61 one-second buckets of requests and tokens of one API key; expires after 2 min of silence. */
+  rateBuckets: (apiKeyId: string) => `cm:rate:${apiKeyId}`,
+
+  /** hash, data planes. `<host>:<slot>` → JSON heartbeat. */
+  fleet: 'cm:fleet',
+} as const;
+
+/** The consumer group of `usageStream`. */
+export const USAGE_CONSUMER_GROUP = 'ingest';

@@ -1,0 +1,56 @@
+import type { FaultKind } from './fault.ts';
+import type { TokenUsage } from './token-usage.ts';
+
+/** Bumped on every change of {@link UsageRecord}; a control plane reads its own version and the one before. */
+export const USAGE_RECORD_FORMAT = 1;
+
+export type Dialect = 'chat' | 'responses' | 'messages';
+export type ProviderProtocol = 'chat' | 'responses' | 'messages' | 'gemini';
+
+/**
+ * What a data plane reports of one request, once. Numbers and ids only: no prompt, no completion, no key, and the
+ * end-user id only as a keyed digest. `sequence` is assigned by the spool, from 1 without gaps.
+ */
+export interface UsageRecord {
+  readonly format: typeof USAGE_RECORD_FORMAT;
+  /** UUIDv7 of the request; its timestamp is the time of admission. */
+  readonly requestId: string;
+  readonly accountId: string;
+  readonly apiKeyId: string;
+  /** What the client asked for, at most 256 characters; `null` when the request failed before a model was known. */
+  readonly requestedModel: string | null;
+  /** The catalog model that was billed. */
+  readonly model: string | null;
+  readonly alias: string | null;
+  readonly dialect: Dialect;
+  readonly lane: 'forward' | 'translate' | null;
+  /** Name of the upstream that answered, `null` when none was asked. */
+  readonly upstream: string | null;
+  readonly sandbox: boolean;
+  readonly stream: boolean;
+  readonly status: 'success' | 'error' | 'aborted';
+  readonly httpStatus: number;
+  readonly errorCode: FaultKind | null;
+  readonly usage: TokenUsage;
+  /** The price version used; `null` when nothing was billable. */
+  readonly priceVersionId: string | null;
+  /** Cost in nano-USD as a decimal string (JSON carries no bigint). */
+  readonly costNano: string;
+  /** From the arrival of the request to its last byte, ms. */
+  readonly latencyMs: number;
+  /** From the arrival of the request to the first content byte, ms; `null` when there was none. */
+  readonly firstTokenMs: number | null;
+  /** Keyed digest of the end-user id, 22 characters. */
+  readonly endUser: string | null;
+  /** How many refusals this record stands for; above ten a second they are counted, not listed. */
+  readonly count: number;
+}
+
+/** A run of records of one spool, `from`..`to` inclusive, as it travels over the Redis stream. */
+export interface UsageBatch {
+  readonly spool: string;
+  readonly from: number;
+  readonly to: number;
+  /** One JSON record per line, in sequence order. */
+  readonly lines: string;
+}
