@@ -3,7 +3,10 @@
  * anything that costs money; each of these can be rebuilt after a wipe from Postgres and the spools.
  */
 export const redisKeys = {
-  /** hash, publisher. `sequence` of the last published change, `format`, `publishedAtMs`. */
+  /**
+   * hash, publisher. `format`, `sequence` of the last published change, `shardsSequence` up to which every shard is
+   * rewritten, `checkedAtMs` when the publisher last found itself up to date.
+   */
   snapshotHead: 'cm:snapshot:head',
   /** string, publisher. A JSON `SnapshotPart<SnapshotCatalog>`. */
   snapshotCatalog: 'cm:snapshot:catalog',
@@ -30,9 +33,6 @@ export const redisKeys = {
   spoolWallets: (spool: string) => `cm:spool:${spool}:wallets`,
   /** hash, lease scripts. 61 one-second buckets of requests and tokens of one API key; expires after 2 min of silence. */
   rateBuckets: (apiKeyId: string) => `cm:rate:${apiKeyId}`,
-
-  /** hash, data planes. `<host>:<slot>` → JSON heartbeat. */
-  fleet: 'cm:fleet',
 } as const;
 
 /** The consumer group of `usageStream`. */
