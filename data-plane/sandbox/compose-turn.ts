@@ -1,0 +1,144 @@
+import { chooseToolCalls } from './choose-tool-calls.ts';
+import { composeText, fillerToken, REFUSAL_TEXT } from './compose-text.ts';
+import { type Directive, readDirective } from './directives.ts';
+import type { PromptCache } from './prompt-cache.ts';
+import { countTokens, tokenize } from './tokenize.ts';
+import {
+  type Answer,
+  type AnsweredCall,
+  type FinishReason,
+  lastUserText,
+  type Turn,
+  type TurnRequest,
+  type TurnUsage,
+} from './turn.ts';
+import { valueForSchema } from './value-for-schema.ts';
+import { hintsFrom } from './value-hints.ts';
+
+const REASONING_TOKENS: Readonly<Record<string, number>> = {
+  none: 0,
+  minimal: 16,
+  low: 48,
+  medium: 128,
+  high: 320,
+  xhigh: 640,
+  max: 960,
+};
+/** What a provider's chat template adds to a prompt, per message and once. */
+const MESSAGE_OVERHEAD_TOKENS = 4;
+const PROMPT_OVERHEAD_TOKENS = 3;
+const ATTACHMENT_TOKENS = 85;
+
+/** Decides the whole answer to a request. The same request gets the same words; only call ids and cache hits differ. */
+export function composeTurn(request: TurnRequest, promptCache: PromptCache): Turn {
+  const directive = readDirective(lastUserText(request));
+  const reasoningTokens = reasoningTokensOf(request);
+  const limit =
+    request.outputLimitTokens === null ? null : Math.max(0, request.outputLimitTokens - reasoningTokens);
+  const answers = Array.from({ length: request.answerCount }, (_, index) =>
+    limited(composeAnswer(request, directive, index), limit),
+  );
+  return { answers, usage: usageOf(request, answers, reasoningTokens, promptCache) };
+}
+
+function composeAnswer(request: TurnRequest, directive: Directive | undefined, index: number): Answer {
+  switch (directive?.kind) {
+    case 'tokens':
+      return answerOf(
+        Array.from({ length: directive.count }, (_, token) => fillerToken(token)),
+        [],
+        'stop',
+      );
+    case 'filter':
+      return answerOf(tokenize('This answer was cut'), [], 'content_filter');
+    case 'refusal':
+      return { ...answerOf(tokenize(REFUSAL_TEXT), [], 'stop'), refused: true };
+    default: {
+      const toolCalls = chooseToolCalls(request);
+      if (toolCalls.length > 0) return answerOf([], toolCalls, 'tool_calls');
+      const variant =
+        request.answerCount > 1 && request.format.kind === 'text' ? ` (Answer ${index + 1}.)` : '';
+      const text = cutAtStop(`${composeContent(request)}${variant}`, request.stopSequences);
+      return answerOf(tokenize(text), [], 'stop');
+    }
+  }
+}
+
+function composeContent(request: TurnRequest): string {
+  const { format } = request;
+  if (format.kind === 'text') return composeText(request);
+  if (format.kind === 'json') return JSON.stringify({ answer: composeText(request), sandbox: true });
+  return JSON.stringify(valueForSchema(format.schema, hintsFrom(lastUserText(request), undefined), true));
+}
+
+function answerOf(
+  textTokens: readonly string[],
+  toolCalls: readonly AnsweredCall[],
+  finish: FinishReason,
+): Answer {
+  return { textTokens, refused: false, toolCalls, finish };
+}
+
+function cutAtStop(text: string, stopSequences: readonly string[]): string {
+  const cuts = stopSequences.map((stop) => (stop === '' ? -1 : text.indexOf(stop))).filter((at) => at >= 0);
+  return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
+}
+
+/** Cuts an answer to so many tokens, as a provider does: in the middle of a word or of the arguments of a call. */
+function limited(answer: Answer, limit: number | null): Answer {
+  if (limit === null || outputTokensOf(answer) <= limit) return answer;
+  let left = limit - Math.min(limit, answer.textTokens.length);
+  const toolCalls: AnsweredCall[] = [];
+  for (const call of answer.toolCalls) {
+    if (left === 0) break;
+    const argumentTokens = call.argumentTokens.slice(0, left);
+    left -= argumentTokens.length;
+    toolCalls.push({ ...call, argumentTokens });
+  }
+  return { ...answer, textTokens: answer.textTokens.slice(0, limit), toolCalls, finish: 'length' };
+}
+
+function outputTokensOf(answer: Answer): number {
+  return answer.toolCalls.reduce((sum, call) => sum + call.argumentTokens.length, answer.textTokens.length);
+}
+
+/** Reasoning is hidden here, as at the vendors that keep it to themselves: it shows in the usage only. */
+function reasoningTokensOf(request: TurnRequest): number {
+  const wanted = REASONING_TOKENS[request.reasoningEffort ?? 'none'] ?? 0;
+  return request.outputLimitTokens === null
+    ? wanted
+    : Math.min(wanted, Math.floor(request.outputLimitTokens / 2));
+}
+
+function usageOf(
+  request: TurnRequest,
+  answers: readonly Answer[],
+  reasoningPerAnswer: number,
+  promptCache: PromptCache,
+): TurnUsage {
+  const prompt = promptText(request);
+  const attachments = request.messages.reduce((sum, message) => sum + message.attachments, 0);
+  const promptTokens =
+    countTokens(prompt) +
+    request.messages.length * MESSAGE_OVERHEAD_TOKENS +
+    attachments * ATTACHMENT_TOKENS +
+    PROMPT_OVERHEAD_TOKENS;
+  const reasoningTokens = reasoningPerAnswer * answers.length;
+  return {
+    promptTokens,
+    cachedTokens: promptCache.lookUpAndRemember(request.model, prompt, promptTokens),
+    outputTokens: answers.reduce((sum, answer) => sum + outputTokensOf(answer), reasoningTokens),
+    reasoningTokens,
+  };
+}
+
+/** Tools first, then the messages in order, so that a longer conversation begins with the shorter one. */
+function promptText(request: TurnRequest): string {
+  const tools = request.tools.map(
+    (tool) => `${tool.name} ${tool.description} ${JSON.stringify(tool.parameters)}`,
+  );
+  const messages = request.messages.map(
+    (message) => `${message.text}${message.toolCalls.map((call) => call.name + call.argumentsJson).join('')}`,
+  );
+  return [...tools, ...messages].join('\n');
+}

@@ -1,0 +1,50 @@
+/**
+ * What a developer can make the sandbox do by sending exactly one of these as the last user message:
+ *
+ * | message | effect |
+ * |---|---|
+ * | `sandbox:error:429` (any status from 400 to 599) | an error answer of that status, in the protocol's own shape |
+ * | `sandbox:error:stream` | a stream that fails half way with an error event |
+ * | `sandbox:error:reset` | the connection breaks half way |
+ * | `sandbox:error:stall` | the answer stops half way and the connection stays open |
+ * | `sandbox:error:garbage` | a body that is no JSON |
+ * | `sandbox:wait:12000` | that many ms of silence before the first byte, at most ten minutes |
+ * | `sandbox:tokens:500` | an answer of that many tokens, at most 100,000 |
+ * | `sandbox:filter` | `finish_reason: "content_filter"` |
+ * | `sandbox:refusal` | a refusal instead of content |
+ */
+export type Directive =
+  | { readonly kind: 'error'; readonly status: number }
+  | { readonly kind: 'failure'; readonly mode: 'stream' | 'reset' | 'stall' | 'garbage' }
+  | { readonly kind: 'wait'; readonly waitMs: number }
+  | { readonly kind: 'tokens'; readonly count: number }
+  | { readonly kind: 'filter' }
+  | { readonly kind: 'refusal' };
+
+const MAX_WAIT_MS = 600_000;
+const MAX_TOKENS = 100_000;
+
+/** Reads a whole message as a directive; anything else, also a text that merely contains one, is `undefined`. */
+export function readDirective(text: string): Directive | undefined {
+  const [, verb, detail = ''] = /^sandbox:([a-z]+)(?::([a-z0-9]+))?$/.exec(text) ?? [];
+  switch (verb) {
+    case 'error':
+      if (detail === 'stream' || detail === 'reset' || detail === 'stall' || detail === 'garbage')
+        return { kind: 'failure', mode: detail };
+      return /^[45]\d\d$/.test(detail) ? { kind: 'error', status: Number(detail) } : undefined;
+    case 'wait':
+      return isCount(detail) ? { kind: 'wait', waitMs: Math.min(Number(detail), MAX_WAIT_MS) } : undefined;
+    case 'tokens':
+      return isCount(detail) ? { kind: 'tokens', count: Math.min(Number(detail), MAX_TOKENS) } : undefined;
+    case 'filter':
+      return detail === '' ? { kind: 'filter' } : undefined;
+    case 'refusal':
+      return detail === '' ? { kind: 'refusal' } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function isCount(text: string): boolean {
+  return /^\d{1,7}$/.test(text);
+}
