@@ -207,7 +207,7 @@ CREATE TABLE "usage_records" (
 	"end_user" text,
 	"request_count" integer NOT NULL,
 	"settlement_id" uuid
-);
+) PARTITION BY RANGE ("request_id");
 --> statement-breakpoint
 CREATE TABLE "usage_spool_wallets" (
 	"spool_id" text NOT NULL,
@@ -235,13 +235,13 @@ ALTER TABLE "ledger_balances" ADD CONSTRAINT "ledger_balances_ledger_account_id_
 ALTER TABLE "ledger_entries" ADD CONSTRAINT "ledger_entries_transaction_id_ledger_transactions_id_fk" FOREIGN KEY ("transaction_id") REFERENCES "public"."ledger_transactions"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "ledger_entries" ADD CONSTRAINT "ledger_entries_ledger_account_id_ledger_accounts_id_fk" FOREIGN KEY ("ledger_account_id") REFERENCES "public"."ledger_accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "access_tokens_digest_key" ON "access_tokens" USING btree ("digest");--> statement-breakpoint
+CREATE INDEX "access_tokens_account_idx" ON "access_tokens" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_external_id_key" ON "accounts" USING btree ("external_id");--> statement-breakpoint
-CREATE INDEX "accounts_created_at_idx" ON "accounts" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "idempotency_records_expires_at_idx" ON "idempotency_records" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "api_keys_digest_key" ON "api_keys" USING btree ("digest");--> statement-breakpoint
-CREATE INDEX "api_keys_account_idx" ON "api_keys" USING btree ("account_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "api_keys_account_idx" ON "api_keys" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "model_aliases_key_alias_key" ON "model_aliases" USING btree ("api_key_id","alias");--> statement-breakpoint
-CREATE INDEX "price_versions_model_idx" ON "price_versions" USING btree ("model_id","effective_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "price_versions_model_key" ON "price_versions" USING btree ("model_id","effective_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "routes_model_upstream_key" ON "routes" USING btree ("model_id","upstream_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "upstreams_name_key" ON "upstreams" USING btree ("name");--> statement-breakpoint
 CREATE INDEX "config_changes_unpublished_idx" ON "config_changes" USING btree ("id") WHERE "config_changes"."published_at" is null;--> statement-breakpoint

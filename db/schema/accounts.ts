@@ -16,7 +16,6 @@ export const accounts = pgTable(
   },
   (table) => [
     uniqueIndex('accounts_external_id_key').on(table.externalId),
-    index('accounts_created_at_idx').on(table.createdAt, table.id),
     check('accounts_status_known', sql`${table.status} in ('active', 'suspended')`),
   ],
 );
@@ -37,6 +36,7 @@ export const accessTokens = pgTable(
   },
   (table) => [
     uniqueIndex('access_tokens_digest_key').on(table.digest),
+    index('access_tokens_account_idx').on(table.accountId, table.id),
     check('access_tokens_kind_known', sql`${table.kind} in ('operator', 'management')`),
     check('access_tokens_owner', sql`(${table.kind} = 'operator') = (${table.accountId} is null)`),
   ],

@@ -26,7 +26,7 @@ export const apiKeys = pgTable(
   },
   (table) => [
     uniqueIndex('api_keys_digest_key').on(table.digest),
-    index('api_keys_account_idx').on(table.accountId, table.createdAt, table.id),
+    index('api_keys_account_idx').on(table.accountId, table.id),
     check('api_keys_status_known', sql`${table.status} in ('active', 'disabled', 'deleted')`),
     check('api_keys_limits_positive', sql`${table.rpmLimit} > 0 and ${table.tpmLimit} > 0`),
   ],

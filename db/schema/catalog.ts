@@ -4,7 +4,6 @@ import {
   boolean,
   check,
   date,
-  index,
   integer,
   jsonb,
   pgTable,
@@ -53,7 +52,7 @@ export const priceVersions = pgTable(
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
   },
   (table) => [
-    index('price_versions_model_idx').on(table.modelId, table.effectiveAt),
+    uniqueIndex('price_versions_model_key').on(table.modelId, table.effectiveAt),
     check('price_versions_per_request_not_negative', sql`${table.perRequestNano} >= 0`),
   ],
 );

@@ -1,0 +1,45 @@
+/**
+ * The closed list of expected failures of the control plane's verbs, with what each means. A verb returns them as
+ * values; the API shows them as `userErrors` of a mutation's payload.
+ */
+export const USER_ERRORS = {
+  INVALID_INPUT: 'A value is malformed or outside its allowed range.',
+  NOT_FOUND: 'Nothing with this id exists, or it is not yours.',
+  NAME_TAKEN: 'Another object already has this name.',
+  EXTERNAL_ID_TAKEN: 'Another account already has this external id.',
+  API_KEY_DELETED: 'The API key is deleted and cannot be changed any more.',
+  ALIAS_LIMIT_REACHED: 'The API key has as many aliases as it may have.',
+  MODEL_RETIRED: 'The model is retired and cannot be a target.',
+  PRICE_TIME_TAKEN: 'The model already has a price version with this effective time.',
+  UPSTREAM_MANAGED_BY_ENVIRONMENT:
+    'The upstream follows the environment of the installation and cannot be edited.',
+  IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
+  IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',
+} as const;
+
+export type UserErrorCode = keyof typeof USER_ERRORS;
+
+export interface UserError {
+  readonly code: UserErrorCode;
+  /** For people; never quotes a secret. */
+  readonly message: string;
+  /** The input field at fault, from the outside in; empty when it is none in particular. */
+  readonly path: readonly string[];
+}
+
+/** What a verb returns: its result, or why it refused. A refusal has changed nothing. */
+export type Outcome<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly errors: readonly UserError[] };
+
+export function succeeded<Value>(value: Value): Outcome<Value> {
+  return { ok: true, value };
+}
+
+export function refused(errors: readonly UserError[]): Outcome<never> {
+  return { ok: false, errors };
+}
+
+export function userError(code: UserErrorCode, message: string, ...path: string[]): UserError {
+  return { code, message, path };
+}
