@@ -24,6 +24,8 @@ export const redisKeys = {
 
   /** string, publisher. The Redis run id for which the wallets are seeded; absent or different: no grants. */
   quotaOpen: 'cm:quota:open',
+  /** set, data planes. Spools that have declared their counters to the Redis run of this id; expires after an hour. */
+  quotaDeclared: (runId: string) => `cm:quota:declared:${runId}`,
   /**
    * hash, two writers. The control plane writes `balance`, `sequence` and `s:<spool>` (settled); the lease scripts write
    * `g:<spool>` (granted) and `r:<spool>` (returned). All nano-USD, all but `balance` only ever grow.

@@ -54,3 +54,9 @@ export interface UsageBatch {
   /** One JSON record per line, in sequence order. */
   readonly lines: string;
 }
+
+/**
+ * The last line of a spool whose process has ended: everything before it is settled when this line is taken in, and what
+ * the process still held is free again.
+ */
+export const SPOOL_CLOSED_LINE = '{"closed":true}';

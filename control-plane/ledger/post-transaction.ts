@@ -12,6 +12,8 @@ export type LedgerAccountRef =
   | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'adjustments' };
 
 export interface LedgerPosting {
+  /** Chosen by the caller when other rows must name the transaction; minted here otherwise. */
+  readonly id?: string;
   readonly kind: 'usage' | 'credit_grant' | 'reversal';
   /** The same key posts once, ever. */
   readonly idempotencyKey: string;
@@ -45,7 +47,7 @@ export async function postTransactions(
       throw new Error(`Ledger posting ${posting.kind} does not balance`);
   }
   const rows = postings.map((posting) => ({
-    id: mintId(),
+    id: posting.id ?? mintId(),
     kind: posting.kind,
     idempotency_key: posting.idempotencyKey,
     description: posting.description,

@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Sql } from '#db/client.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
+import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
 import {
   encodeSnapshotPart,
   SHARD_COUNT,
@@ -15,7 +15,7 @@ import { CONFIG_CHANGED_CHANNEL } from './record-config-change.ts';
 
 export interface SnapshotPublisherOptions {
   readonly sql: Sql;
-  readonly redis: Redis;
+  readonly link: RedisLink;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly sandbox: SandboxUpstream | undefined;
@@ -61,6 +61,7 @@ export class SnapshotPublisher {
     const { unlisten } = await this.#options.sql.listen(CONFIG_CHANGED_CHANNEL, () => this.wake());
     this.#unlisten = unlisten;
     this.#timer = setInterval(() => this.wake(), POLL_MS);
+    this.#options.link.onConnected(() => this.wake());
     this.wake();
   }
 
@@ -73,7 +74,7 @@ export class SnapshotPublisher {
 
   /** Starts a round, or asks the running one to go round again. */
   wake(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#options.link.runId() === undefined) return;
     if (this.#round !== undefined) {
       this.#again = true;
       return;
@@ -93,7 +94,8 @@ export class SnapshotPublisher {
 
   /** One round: number what is committed, publish what is numbered, rewrite shards when due. */
   async publishPending(): Promise<void> {
-    const { sql, redis, clock } = this.#options;
+    const { sql, clock } = this.#options;
+    const redis = this.#options.link.client;
     await sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(${PUBLISHER_LOCK})`;
       await tx`
@@ -134,7 +136,8 @@ export class SnapshotPublisher {
   }
 
   async #publishChanges(sql: LockedSql, pending: readonly ChangeRow[]): Promise<void> {
-    const { redis, clock, sandbox } = this.#options;
+    const { clock, sandbox } = this.#options;
+    const redis = this.#options.link.client;
     const idsOf = (entity: ChangeRow['entity']) =>
       pending.filter((row) => row.entity === entity).map((row) => row.entity_id);
     const keys = new Map((await readKeys(sql, { ids: idsOf('key') })).map((key) => [key.id, key]));
@@ -170,12 +173,13 @@ export class SnapshotPublisher {
       );
     }
     pipeline.hset(redisKeys.snapshotHead, 'sequence', pending.at(-1)?.sequence ?? 0);
-    await execute(pipeline);
+    await executePipeline(pipeline);
   }
 
   /** After a wipe, a rollback of Redis or a first start: every part anew, at the last number given out. */
   async #publishEverything(sql: LockedSql, sequence: number): Promise<void> {
-    const { redis, clock, sandbox, logger } = this.#options;
+    const { clock, sandbox, logger } = this.#options;
+    const redis = this.#options.link.client;
     const catalog = await readCatalog(sql, clock.nowMs(), sandbox);
     await redis.set(redisKeys.snapshotCatalog, encodeSnapshotPart(catalog, sequence));
     await this.#writeShards(sql, [...Array(SHARD_COUNT).keys()], sequence);
@@ -193,7 +197,8 @@ export class SnapshotPublisher {
   }
 
   async #rewriteShardsWhenDue(sql: LockedSql, shardsSequence: number): Promise<void> {
-    const { redis, clock } = this.#options;
+    const { clock } = this.#options;
+    const redis = this.#options.link.client;
     if (clock.monotonicMs() - this.#shardsRewrittenMs < SHARD_REWRITE_MS) return;
     const [row] = await sql<{ sequence: string | null }[]>`
       select max(sequence)::text as sequence from config_changes where published_at is not null`;
@@ -213,7 +218,7 @@ export class SnapshotPublisher {
   }
 
   async #writeShards(sql: LockedSql, shards: readonly number[], sequence: number): Promise<void> {
-    const { redis } = this.#options;
+    const redis = this.#options.link.client;
     for (let first = 0; first < shards.length; first += SHARDS_PER_ROUND) {
       const round = shards.slice(first, first + SHARDS_PER_ROUND);
       const keys = Map.groupBy(await readKeys(sql, { shards: round }), (key) => shardOf(key.id));
@@ -226,12 +231,7 @@ export class SnapshotPublisher {
           redisKeys.snapshotShard(shard),
           encodeSnapshotPart({ accounts: accounts.get(shard) ?? [], keys: keys.get(shard) ?? [] }, sequence),
         );
-      await execute(pipeline);
+      await executePipeline(pipeline);
     }
   }
-}
-
-/** Runs a pipeline and throws the first error in it: ioredis resolves with errors inside. */
-async function execute(pipeline: ReturnType<Redis['pipeline']>): Promise<void> {
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
+import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import {
   decodeSnapshotPart,
@@ -12,7 +13,6 @@ import {
   type SnapshotChange,
   type SnapshotShard,
 } from '#shared/snapshot.ts';
-import { openRedisLink, type RedisLink } from '../redis-link.ts';
 import type { CompiledSnapshot, SnapshotSource } from './compiled-snapshot.ts';
 import { loadSnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -73,7 +73,7 @@ class RedisSnapshotFeed implements SnapshotFeed {
     this.#options = options;
     this.#store = new SnapshotStore(options.sealingKey);
     this.#file = join(options.home, 'snapshot', 'last-good.jsonl');
-    this.#link = openRedisLink(options.redisUrl, 'snapshot', options.logger);
+    this.#link = openRedisLink(options.redisUrl, 'snapshot', options.logger, true);
   }
 
   current(): CompiledSnapshot {

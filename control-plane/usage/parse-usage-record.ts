@@ -1,0 +1,120 @@
+import { FAULTS } from '#shared/fault.ts';
+import { uuidTimeMs } from '#shared/identifiers.ts';
+import type { TokenUsage } from '#shared/token-usage.ts';
+import { USAGE_RECORD_FORMAT, type UsageRecord } from '#shared/usage-record.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const MAX_INTEGER = 2_147_483_647;
+const MAX_TEXT = 256;
+const MAX_COST_NANO = 9_000_000_000_000_000_000n;
+const DIALECTS = ['chat', 'responses', 'messages'];
+const LANES = ['forward', 'translate'];
+const STATUSES = ['success', 'error', 'aborted'];
+
+/** Why a line of a spool is not a usage record; becomes the reason in the quarantine. */
+export class PoisonRecord extends Error {
+  override readonly name = 'PoisonRecord';
+}
+
+/**
+ * Reads one line of a spool. Everything the insert relies on is checked here, so that a record that passes cannot fail the
+ * batch it travels with. Throws {@link PoisonRecord}, whose message names the field and never its value.
+ */
+export function parseUsageRecord(line: string): UsageRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new PoisonRecord('not JSON');
+  }
+  if (typeof value !== 'object' || value === null) throw new PoisonRecord('not an object');
+  const record = value as Readonly<Record<string, unknown>>;
+  if (record.format !== USAGE_RECORD_FORMAT) throw new PoisonRecord('format');
+  const requestId = uuid(record, 'requestId');
+  if (uuidTimeMs(requestId) > Number.MAX_SAFE_INTEGER) throw new PoisonRecord('requestId');
+  const errorCode = optionalText(record, 'errorCode');
+  if (errorCode !== null && !(errorCode in FAULTS)) throw new PoisonRecord('errorCode');
+  return {
+    format: USAGE_RECORD_FORMAT,
+    requestId,
+    accountId: uuid(record, 'accountId', false),
+    apiKeyId: uuid(record, 'apiKeyId', false),
+    requestedModel: optionalText(record, 'requestedModel'),
+    model: optionalText(record, 'model'),
+    alias: optionalText(record, 'alias'),
+    dialect: oneOf(record, 'dialect', DIALECTS) as UsageRecord['dialect'],
+    lane: record.lane === null ? null : (oneOf(record, 'lane', LANES) as UsageRecord['lane']),
+    upstream: optionalText(record, 'upstream'),
+    sandbox: flag(record, 'sandbox'),
+    stream: flag(record, 'stream'),
+    status: oneOf(record, 'status', STATUSES) as UsageRecord['status'],
+    httpStatus: integer(record, 'httpStatus', 999),
+    errorCode: errorCode as UsageRecord['errorCode'],
+    usage: tokenUsage(record.usage),
+    priceVersionId: record.priceVersionId === null ? null : uuid(record, 'priceVersionId', false),
+    costNano: cost(record),
+    latencyMs: integer(record, 'latencyMs'),
+    firstTokenMs: record.firstTokenMs === null ? null : integer(record, 'firstTokenMs'),
+    endUser: optionalText(record, 'endUser'),
+    count: integer(record, 'count'),
+  };
+}
+
+function tokenUsage(value: unknown): TokenUsage {
+  if (typeof value !== 'object' || value === null) throw new PoisonRecord('usage');
+  const usage = value as Readonly<Record<string, unknown>>;
+  return {
+    input: integer(usage, 'input'),
+    output: integer(usage, 'output'),
+    reasoning: integer(usage, 'reasoning'),
+    cacheRead: integer(usage, 'cacheRead'),
+    cacheWrite5m: integer(usage, 'cacheWrite5m'),
+    cacheWrite1h: integer(usage, 'cacheWrite1h'),
+    source: oneOf(usage, 'source', ['upstream', 'estimated']) as TokenUsage['source'],
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const ANY_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+function uuid(fields: Fields, name: string, timeOrdered = true): string {
+  const value = fields[name];
+  if (typeof value !== 'string' || !(timeOrdered ? UUID : ANY_UUID).test(value)) throw new PoisonRecord(name);
+  return value;
+}
+
+function integer(fields: Fields, name: string, maximum = MAX_INTEGER): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > maximum)
+    throw new PoisonRecord(name);
+  return value;
+}
+
+function optionalText(fields: Fields, name: string): string | null {
+  const value = fields[name];
+  if (value === null) return null;
+  // Postgres text cannot hold NUL or lone surrogates; one such record would fail its whole batch.
+  if (typeof value !== 'string' || value.length > MAX_TEXT || value.includes('\0') || !value.isWellFormed())
+    throw new PoisonRecord(name);
+  return value;
+}
+
+function oneOf(fields: Fields, name: string, allowed: readonly string[]): string {
+  const value = fields[name];
+  if (typeof value !== 'string' || !allowed.includes(value)) throw new PoisonRecord(name);
+  return value;
+}
+
+function flag(fields: Fields, name: string): boolean {
+  const value = fields[name];
+  if (typeof value !== 'boolean') throw new PoisonRecord(name);
+  return value;
+}
+
+function cost(fields: Fields): string {
+  const value = fields.costNano;
+  if (typeof value !== 'string' || !/^\d{1,19}$/.test(value) || BigInt(value) > MAX_COST_NANO)
+    throw new PoisonRecord('costNano');
+  return value;
+}

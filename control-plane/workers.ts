@@ -1,0 +1,61 @@
+import type { Logger } from 'pino';
+import type { DatabaseClients } from '#db/client.ts';
+import { systemClock } from '#shared/clock.ts';
+import { openRedisLink } from '#shared/redis-link.ts';
+import { WalletPublisher } from './ledger/publish-wallets.ts';
+import type { SandboxUpstream } from './snapshot/build-snapshot.ts';
+import { SnapshotPublisher } from './snapshot/publish-snapshot.ts';
+import { UsageConsumer } from './usage/consume-usage-stream.ts';
+import { UsageTotalsPublisher } from './usage/publish-usage-totals.ts';
+
+export interface WorkersOptions {
+  readonly clients: DatabaseClients;
+  readonly redisUrl: string;
+  readonly logger: Logger;
+  /** Development only: where models without a credential are answered. */
+  readonly sandbox: SandboxUpstream | undefined;
+}
+
+export interface RunningWorkers {
+  close(): Promise<void>;
+}
+
+const CONSUMER = 'worker-0';
+
+/**
+ * Starts everything that moves between Postgres and Redis: the snapshot publisher, the wallet and totals publishers and the
+ * usage ingest. Each keeps trying while Postgres or Redis is away; none holds state that Postgres does not have.
+ */
+export async function startWorkers({
+  clients,
+  redisUrl,
+  logger,
+  sandbox,
+}: WorkersOptions): Promise<RunningWorkers> {
+  const clock = systemClock;
+  const link = openRedisLink(redisUrl, 'workers', logger);
+  const readingLink = openRedisLink(redisUrl, 'usage-reader', logger, true);
+  const wallets = new WalletPublisher(clients.sql, link, clock, logger);
+  const totals = new UsageTotalsPublisher(clients.sql, link, clock, logger);
+  const snapshots = new SnapshotPublisher({ sql: clients.sql, link, clock, logger, sandbox });
+  const consumer = new UsageConsumer({
+    clients,
+    link,
+    readingLink,
+    wallets,
+    totals,
+    clock,
+    logger,
+    consumer: CONSUMER,
+  });
+  await Promise.all([wallets.start(), snapshots.start()]);
+  totals.start();
+  consumer.start();
+  return {
+    close: async () => {
+      readingLink.close();
+      await Promise.all([wallets.close(), snapshots.close(), totals.close(), consumer.close()]);
+      link.close();
+    },
+  };
+}

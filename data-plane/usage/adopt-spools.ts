@@ -1,0 +1,122 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Clock } from '#shared/clock.ts';
+import type { RedisLink } from '#shared/redis-link.ts';
+import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
+import { UsageShipper } from './ship-usage.ts';
+import { SpoolFiles } from './spool-files.ts';
+
+const OWNER_FILE = 'owner';
+const SPOOL_NAME = /^slot-(\d+)-/;
+const LOOK_INTERVAL_MS = 2_000;
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+const STAT_START_TIME_FIELD = 19;
+
+/** Marks a spool directory as being written by this process. */
+export function claimSpool(directory: string): void {
+  writeFileSync(join(directory, OWNER_FILE), `${process.pid} ${processStartTime(process.pid)}`, {
+    mode: 0o600,
+  });
+}
+
+/** True while the process that claimed the directory lives; a recycled process id is told apart by its start time. */
+function ownerLives(directory: string): boolean {
+  const path = join(directory, OWNER_FILE);
+  if (!existsSync(path)) return false;
+  const [pidText, startTime = ''] = readFileSync(path, 'utf8').split(' ');
+  const pid = Number(pidText);
+  // Signal 0 to process 0 would ask about our own group: a half-written claim is nobody's.
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+  return startTime === processStartTime(pid);
+}
+
+/** Start time in clock ticks from `/proc`; empty where there is no `/proc`, then the process id alone decides. */
+function processStartTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[STAT_START_TIME_FIELD] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+export interface SpoolAdoptionOptions {
+  readonly root: string;
+  readonly slot: number;
+  readonly slotCount: number;
+  readonly link: RedisLink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Adopted {
+  readonly files: SpoolFiles;
+  readonly shipper: UsageShipper;
+}
+
+/**
+ * Ships the spools of dead processes of this slot (slot 0: also of slots that no longer exist) to the end, closes each with
+ * a last line that frees what its process still held, and deletes it once Postgres has confirmed that line.
+ */
+export class SpoolAdoption {
+  readonly #options: SpoolAdoptionOptions;
+  readonly #adopted = new Map<string, Adopted>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: SpoolAdoptionOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#look();
+    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const { shipper, files } of this.#adopted.values()) {
+      await shipper.close();
+      files.close();
+    }
+  }
+
+  #look(): void {
+    const { root, logger } = this.#options;
+    for (const [name, { files, shipper }] of this.#adopted) {
+      if (shipper.backlog > 0) continue;
+      this.#adopted.delete(name);
+      void shipper.close().then(() => {
+        files.remove();
+        logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
+      });
+    }
+    for (const name of readdirSync(root))
+      if (this.#isOurs(name) && !this.#adopted.has(name) && !ownerLives(join(root, name))) this.#adopt(name);
+  }
+
+  #isOurs(name: string): boolean {
+    const slot = Number(SPOOL_NAME.exec(name)?.[1] ?? Number.NaN);
+    const { slot: own, slotCount } = this.#options;
+    return slot === own || (own === 0 && slot >= slotCount);
+  }
+
+  #adopt(name: string): void {
+    const { root, link, clock, logger } = this.#options;
+    const directory = join(root, name);
+    claimSpool(directory);
+    const files = new SpoolFiles(directory, SEGMENT_BYTES);
+    const [lastLine] = files.last >= files.first ? files.read(files.last, 1) : [];
+    if (lastLine?.text !== SPOOL_CLOSED_LINE) files.append(`${SPOOL_CLOSED_LINE}\n`, 1, false);
+    files.close();
+    const shipper = new UsageShipper(name, files, link, clock, logger);
+    this.#adopted.set(name, { files, shipper });
+    shipper.start();
+    logger.info({ spool: name, records: shipper.backlog }, 'Adopted the spool of an ended process');
+  }
+}

@@ -1,0 +1,118 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Clock } from '#shared/clock.ts';
+import { createIdMinter } from '#shared/identifiers.ts';
+import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
+import type { UsageRecord } from '#shared/usage-record.ts';
+import { claimSpool, SpoolAdoption } from './adopt-spools.ts';
+import { UsageShipper } from './ship-usage.ts';
+import { SpoolFiles } from './spool-files.ts';
+import type { UsageSpool } from './usage-spool.ts';
+
+export interface FileSpoolOptions {
+  readonly redisUrl: string;
+  /** State folder; spools live in `spool/` below it. */
+  readonly home: string;
+  /** Which supervisor slot this process fills; slot 0 also adopts the spools of slots that no longer exist. */
+  readonly slot: number;
+  readonly slotCount: number;
+  /** Unconfirmed bytes above which new requests are refused. */
+  readonly capacityBytes: number;
+  /** `fdatasync` each write: survives power loss, costs a disk flush per tick. */
+  readonly durable: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface FileSpool extends UsageSpool {
+  /** Names this run of this process in usage batches and quota counters. */
+  readonly id: string;
+  /** Records not yet committed by Postgres. */
+  readonly backlog: number;
+  /** Writes what is queued, ships for at most `deadlineMs`, and lets go of the directory. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+
+/** Opens a new spool for this process and starts shipping it, and those that earlier processes of its slot left behind. */
+export function openFileSpool(options: FileSpoolOptions): FileSpool {
+  return new SlotSpool(options);
+}
+
+class SlotSpool implements FileSpool {
+  readonly id: string;
+  readonly #options: FileSpoolOptions;
+  readonly #files: SpoolFiles;
+  readonly #link: RedisLink;
+  readonly #shipper: UsageShipper;
+  readonly #adoption: SpoolAdoption;
+  #queuedLines: string[] = [];
+  #queuedCallbacks: (() => void)[] = [];
+  #flushScheduled: NodeJS.Immediate | undefined;
+  #broken = false;
+
+  constructor(options: FileSpoolOptions) {
+    this.#options = options;
+    const { clock, logger, home, slot, slotCount } = options;
+    const root = join(home, 'spool');
+    this.id = `slot-${slot}-${createIdMinter(clock)()}`;
+    const directory = join(root, this.id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    claimSpool(directory);
+    this.#files = new SpoolFiles(directory, SEGMENT_BYTES);
+    this.#link = openRedisLink(options.redisUrl, 'usage', logger);
+    this.#shipper = new UsageShipper(this.id, this.#files, this.#link, clock, logger);
+    this.#adoption = new SpoolAdoption({ root, slot, slotCount, link: this.#link, clock, logger });
+    this.#shipper.start();
+    this.#adoption.start();
+  }
+
+  get accepting(): boolean {
+    return !this.#broken && this.#files.bytes < this.#options.capacityBytes;
+  }
+
+  get backlog(): number {
+    return this.#shipper.backlog;
+  }
+
+  append(record: UsageRecord, onSpooled: () => void): void {
+    this.#queuedLines.push(JSON.stringify(record));
+    this.#queuedCallbacks.push(onSpooled);
+    this.#flushScheduled ??= setImmediate(() => this.#flush());
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#flushScheduled !== undefined) this.#flush();
+    await Promise.all([this.#shipper.drain(deadlineMs), this.#adoption.close()]);
+    this.#files.close();
+    this.#link.close();
+  }
+
+  #flush(): void {
+    if (this.#flushScheduled !== undefined) clearImmediate(this.#flushScheduled);
+    this.#flushScheduled = undefined;
+    const lines = this.#queuedLines;
+    const callbacks = this.#queuedCallbacks;
+    this.#queuedLines = [];
+    this.#queuedCallbacks = [];
+    if (lines.length > 0) this.#write(lines);
+    for (const callback of callbacks) callback();
+  }
+
+  #write(lines: readonly string[]): void {
+    const first = this.#files.last + 1;
+    try {
+      this.#files.append(`${lines.join('\n')}\n`, lines.length, this.#options.durable);
+    } catch (error) {
+      this.#broken = true;
+      this.#options.logger.fatal(
+        { reason: String(error), records: lines.length },
+        'The usage spool cannot be written: new requests are refused until this process restarts',
+      );
+      return;
+    }
+    for (const [index, text] of lines.entries()) this.#shipper.remember({ sequence: first + index, text });
+  }
+}
