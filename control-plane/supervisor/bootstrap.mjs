@@ -1,0 +1,423 @@
+/**
+ * The one file that any Node from 20 on can run, without dependencies: it installs what the lock file asks for, finds the
+ * Node version that the project needs, and re-executes the real command on it.
+ *
+ *   start | production          ->  control-plane/supervisor/main.ts
+ *   test | test:long            ->  vitest
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const LOCK_FILE = path.join(ROOT, 'package-lock.json');
+/** npm writes this file last, so it exists only after a complete installation, whoever ran it. */
+const INSTALLED_LOCK_FILE = path.join(ROOT, 'node_modules', '.package-lock.json');
+const STAMP_FILE = path.join(ROOT, 'node_modules', '.crossmodel-install-stamp');
+const RUN_FOLDER = path.join(ROOT, '.crossmodel', 'run');
+const INSTALL_LOCK = path.join(RUN_FOLDER, 'install.lock');
+const SUPPORTED_NODE = '>=22.18 <23';
+const PARENT_CHECK_MS = 300;
+const LOCK_POLL_MS = 300;
+const OUTPUT_TAIL_LINES = 25;
+const COMMANDS = ['start', 'production', 'test', 'test:long'];
+const INTERRUPTED_EXIT_CODE = 130;
+
+const USAGE = `Usage: node control-plane/supervisor/bootstrap.mjs <command> [options]
+
+  start         CrossModel on this machine, with its own Postgres, Redis and sandbox provider   (npm start)
+  production    CrossModel on real servers; --roles data-plane,control-plane,workers to run a part
+                (npm run start:production)
+  test          all tests but the long ones                                                     (npm test)
+  test:long     the long ones: sustained load and repeated kills                                (npm run test:long)
+
+Options after \`test\` go to vitest, for example: npm test -- test/supervisor
+`;
+
+class Refusal extends Error {}
+
+const say = (line) => process.stderr.write(`${line}\n`);
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// ---- who is alive -------------------------------------------------------------------------------------------------
+
+/** A pid alone may have been given to another process since; with its start time it is one process only. */
+function processStartTime(pid) {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    if (process.platform === 'linux') return '';
+    return spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).stdout?.trim() ?? '';
+  }
+}
+
+const ownIdentity = { pid: process.pid, startTime: processStartTime(process.pid) };
+
+function readIdentity(file) {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(identity) {
+  if (identity === undefined || !Number.isInteger(identity.pid)) return false;
+  return identity.startTime !== '' && processStartTime(identity.pid) === identity.startTime;
+}
+
+function registerAsLive(command) {
+  const file = path.join(RUN_FOLDER, `${process.pid}.json`);
+  try {
+    fs.mkdirSync(RUN_FOLDER, { recursive: true });
+    fs.writeFileSync(file, JSON.stringify({ ...ownIdentity, command }));
+    process.on('exit', () => fs.rmSync(file, { force: true }));
+  } catch (error) {
+    // A clone that this user may only read can still be run when it is installed already.
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code)) throw error;
+  }
+}
+
+/** The other starts and tests of this clone that are running now; forgets those that ended without saying so. */
+function otherLiveCommands() {
+  const live = [];
+  for (const name of fs.existsSync(RUN_FOLDER) ? fs.readdirSync(RUN_FOLDER) : []) {
+    if (!/^\d+\.json$/.test(name) || name === `${process.pid}.json`) continue;
+    const file = path.join(RUN_FOLDER, name);
+    const identity = readIdentity(file);
+    if (isAlive(identity)) live.push(identity);
+    else fs.rmSync(file, { force: true });
+  }
+  return live;
+}
+
+// ---- one installer at a time --------------------------------------------------------------------------------------
+
+/** Creates the lock with its content in one step, so that nobody ever reads a half-written owner. */
+function tryToLock() {
+  const draft = `${INSTALL_LOCK}.${process.pid}`;
+  fs.writeFileSync(draft, JSON.stringify(ownIdentity));
+  try {
+    fs.linkSync(draft, INSTALL_LOCK);
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  } finally {
+    fs.rmSync(draft, { force: true });
+  }
+  if (!isAlive(readIdentity(INSTALL_LOCK))) takeAwayStaleLock();
+  return false;
+}
+
+/** Two waiters may see the same dead owner: what was moved away is looked at again, and a living owner's lock put back. */
+function takeAwayStaleLock() {
+  const moved = `${INSTALL_LOCK}.stale.${process.pid}`;
+  try {
+    fs.renameSync(INSTALL_LOCK, moved);
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  if (isAlive(readIdentity(moved)) && !fs.existsSync(INSTALL_LOCK)) fs.linkSync(moved, INSTALL_LOCK);
+  fs.rmSync(moved, { force: true });
+}
+
+async function withInstallLock(work) {
+  try {
+    fs.mkdirSync(RUN_FOLDER, { recursive: true });
+    fs.accessSync(RUN_FOLDER, fs.constants.W_OK);
+  } catch {
+    throw new Refusal(
+      `Dependencies must be installed, but this user may not write to ${ROOT}.\n` +
+        'Run the command as the owner of the clone, or make a clone of your own.',
+    );
+  }
+  let announced = false;
+  while (!tryToLock()) {
+    if (!announced) say('Another start or test of this clone is installing dependencies; waiting for it.');
+    announced = true;
+    await pause(LOCK_POLL_MS);
+  }
+  const unlock = () => fs.rmSync(INSTALL_LOCK, { force: true });
+  process.on('exit', unlock);
+  try {
+    return await work();
+  } finally {
+    process.off('exit', unlock);
+    unlock();
+  }
+}
+
+// ---- is the right tree installed? ---------------------------------------------------------------------------------
+
+const digest = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+
+let libc;
+/** Looking costs some ms, so it is done once and only when trees are compared. */
+function ownLibc() {
+  libc ??= process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  return libc;
+}
+
+function isForThisMachine(entry) {
+  const allows = (list, value) =>
+    list === undefined ||
+    (list.includes(`!${value}`) ? false : list.includes(value) || list[0]?.startsWith('!'));
+  return (
+    allows(entry.os, process.platform) &&
+    allows(entry.cpu, process.arch) &&
+    (process.platform !== 'linux' || allows(entry.libc, ownLibc()))
+  );
+}
+
+/** Compares the lock file with npm's own book of what it installed, package by package. */
+function treeMatchesLockFile(withDevelopment) {
+  const wanted = JSON.parse(fs.readFileSync(LOCK_FILE, 'utf8')).packages;
+  const installed = JSON.parse(fs.readFileSync(INSTALLED_LOCK_FILE, 'utf8')).packages;
+  for (const [folder, entry] of Object.entries(wanted)) {
+    if (folder === '' || (entry.dev === true && !withDevelopment)) continue;
+    const found = installed[folder];
+    if (found === undefined) {
+      if ((entry.optional || entry.devOptional || entry.peer) && !isForThisMachine(entry)) continue;
+      if ((entry.optional || entry.devOptional) && entry.os === undefined) continue;
+      return false;
+    }
+    if (found.version !== entry.version || found.integrity !== entry.integrity) return false;
+  }
+  return true;
+}
+
+function installationIsCurrent(withDevelopment) {
+  if (!fs.existsSync(INSTALLED_LOCK_FILE)) return false;
+  const stamp = `${digest(LOCK_FILE)} ${digest(INSTALLED_LOCK_FILE)} ${process.platform}-${process.arch}`;
+  const known = fs.existsSync(STAMP_FILE) ? fs.readFileSync(STAMP_FILE, 'utf8').trim() : '';
+  if (known === `${stamp} all` || (known === `${stamp} runtime` && !withDevelopment)) return true;
+  if (!treeMatchesLockFile(withDevelopment)) return false;
+  writeStamp(withDevelopment);
+  return true;
+}
+
+function writeStamp(withDevelopment) {
+  const scope = withDevelopment ? 'all' : 'runtime';
+  const stamp = `${digest(LOCK_FILE)} ${digest(INSTALLED_LOCK_FILE)} ${process.platform}-${process.arch} ${scope}\n`;
+  try {
+    fs.writeFileSync(STAMP_FILE, stamp);
+  } catch {
+    // A tree that may only be read is compared again next time; that costs milliseconds.
+  }
+}
+
+/** What npm sees must not depend on how this command was called (`npm start --omit=dev`, NODE_ENV=production ...). */
+function environmentForNpm() {
+  const env = { ...process.env };
+  for (const name of Object.keys(env)) {
+    if (
+      /^npm_(package|lifecycle)_/i.test(name) ||
+      /^npm_config_(omit|include|only|production|dry_run|global)$/i.test(name)
+    )
+      delete env[name];
+  }
+  delete env.NODE_ENV;
+  delete env.NODE_OPTIONS;
+  const ownBinaries = path.join(ROOT, 'node_modules', '.bin');
+  env.PATH = (env.PATH ?? '')
+    .split(path.delimiter)
+    .filter((folder) => folder !== ownBinaries)
+    .join(path.delimiter);
+  return env;
+}
+
+function showElapsed(label) {
+  const startedMs = performance.now();
+  const live = process.stderr.isTTY;
+  if (!live) say(label);
+  const timer = setInterval(
+    () => {
+      const elapsed = `${Math.round((performance.now() - startedMs) / 1000)} s`;
+      if (live) process.stderr.write(`\r${label} ${elapsed} `);
+      else say(`  ... ${elapsed}`);
+    },
+    live ? 1000 : 15_000,
+  );
+  return (outcome) => {
+    clearInterval(timer);
+    const elapsedMs = performance.now() - startedMs;
+    say(`${live ? '\r' : ''}${label} ${outcome} after ${seconds(elapsedMs)}`);
+    return elapsedMs;
+  };
+}
+
+/** Runs `npm ci`; returns how long it took in ms. */
+async function install() {
+  const finish = showElapsed('Installing dependencies from the lock file (once per version) ...');
+  const arguments_ = [
+    'ci',
+    '--include=dev',
+    '--include=optional',
+    '--no-audit',
+    '--no-fund',
+    '--no-progress',
+    '--loglevel=error',
+  ];
+  const npm = spawn('npm', arguments_, {
+    cwd: ROOT,
+    env: environmentForNpm(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const collect = (chunk) => {
+    output = (output + chunk).slice(-20_000);
+  };
+  npm.stdout.on('data', collect);
+  npm.stderr.on('data', collect);
+  let interrupted = false;
+  const interrupt = () => {
+    interrupted = true;
+    npm.kill('SIGTERM');
+  };
+  const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of endings) process.on(signal, interrupt);
+  const code = await new Promise((resolve) => {
+    npm.on('error', (error) => {
+      collect(error.code === 'ENOENT' ? 'npm was not found on PATH.' : String(error));
+      resolve(1);
+    });
+    npm.on('close', resolve);
+  });
+  for (const signal of endings) process.off(signal, interrupt);
+  if (interrupted) {
+    say('\nInstallation interrupted; the next start begins it again.');
+    process.exit(INTERRUPTED_EXIT_CODE);
+  }
+  const elapsedMs = finish(code === 0 ? 'done' : 'failed');
+  if (code === 0) return elapsedMs;
+  const tail = output.trimEnd().split('\n').slice(-OUTPUT_TAIL_LINES).join('\n');
+  throw new Refusal(
+    `npm could not install the dependencies. The end of its output:\n\n${tail}\n\n` +
+      'Check the network, the registry (`npm config get registry`) and the free disk space (about 1 GB), then run the command again.',
+  );
+}
+
+/** Installs if needed; returns how many ms that took. */
+async function installIfNeeded(command) {
+  const withDevelopment = command.startsWith('test');
+  if (installationIsCurrent(withDevelopment)) {
+    registerAsLive(command);
+    return 0;
+  }
+  return withInstallLock(async () => {
+    let elapsedMs = 0;
+    if (!installationIsCurrent(withDevelopment)) {
+      const [other] = otherLiveCommands();
+      if (other !== undefined) {
+        throw new Refusal(
+          `package-lock.json has changed, but \`npm ${other.command}\` of this clone is running (process ${other.pid}),\n` +
+            'and installing would take its files away. Stop it (Ctrl-C in its terminal), then run this command again.',
+        );
+      }
+      elapsedMs = await install();
+      writeStamp(true);
+    }
+    registerAsLive(command);
+    return elapsedMs;
+  });
+}
+
+// ---- the required Node --------------------------------------------------------------------------------------------
+
+function isSupportedNode(version) {
+  const [major, minor] = version.replace(/^v/, '').split('.').map(Number);
+  return major === 22 && minor >= 18;
+}
+
+function findNode() {
+  if (isSupportedNode(process.versions.node)) return process.execPath;
+  const packaged = path.join(ROOT, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
+  if (fs.existsSync(packaged)) {
+    const answer = spawnSync(packaged, ['--version'], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+    if (answer.status === 0 && isSupportedNode(answer.stdout.trim())) return packaged;
+  }
+  throw new Refusal(
+    `CrossModel runs on Node 22 (${SUPPORTED_NODE}); this is Node ${process.versions.node}, and for ${process.platform}-${process.arch} ` +
+      'no Node 22 comes with the dependencies.\nInstall Node 22, put it first on PATH, and run the command again.',
+  );
+}
+
+// ---- run ----------------------------------------------------------------------------------------------------------
+
+function commandLine(command, rest) {
+  if (command === 'start' || command === 'production')
+    return [path.join(ROOT, 'control-plane', 'supervisor', 'main.ts'), command, ...rest];
+  const project = command === 'test' ? 'default' : 'long';
+  return [path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--project', project, ...rest];
+}
+
+function childEnvironment(command, installMs) {
+  const env = { ...process.env };
+  // Flags meant for another Node (or a debugger port) would reach every process that we start.
+  delete env.NODE_OPTIONS;
+  delete env.CROSSMODEL_LIFELINE_FD;
+  // Test workers use descriptor 3 for their own channel, so their lifeline has a name that only the main process reads.
+  env[command.startsWith('test') ? 'CROSSMODEL_TEST_LIFELINE_FD' : 'CROSSMODEL_LIFELINE_FD'] = '3';
+  env.CROSSMODEL_STARTED_AT_MS = String(Math.round(performance.timeOrigin));
+  env.CROSSMODEL_INSTALL_MS = String(Math.round(installMs));
+  return env;
+}
+
+/** Starts the real command and lives exactly as long: the child sees the end of descriptor 3 if this process is killed. */
+function runOn(node, command, rest, installMs) {
+  const child = spawn(node, commandLine(command, rest), {
+    cwd: ROOT,
+    env: childEnvironment(command, installMs),
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+  });
+  child.stdio[3].on('error', () => undefined);
+  child.stdio[3].resume();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      // Ctrl-C reaches the whole terminal group at once; for vitest a second one would mean "at once, without clean-up".
+      const terminalSentItToo = signal === 'SIGINT' && process.stdin.isTTY && command.startsWith('test');
+      if (!terminalSentItToo) child.kill(signal);
+    });
+  }
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event !== undefined || process.env.NODE_RUN_SCRIPT_NAME !== undefined) {
+    setInterval(() => {
+      if (process.ppid !== parent) child.kill('SIGTERM');
+    }, PARENT_CHECK_MS).unref();
+  }
+  child.on('error', (error) => {
+    say(`Could not run ${node}: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => {
+    process.exit(signal === null ? (code ?? 1) : 128 + (osConstants.signals[signal] ?? 0));
+  });
+}
+
+async function main() {
+  const [command, ...rest] = process.argv.slice(2);
+  if (Number(process.versions.node.split('.')[0]) < 20)
+    throw new Refusal(`CrossModel needs Node 20 or newer; this is ${process.versions.node}.`);
+  if (process.platform === 'win32')
+    throw new Refusal('CrossModel runs on Linux and macOS. On Windows, use WSL.');
+  const wantsHelp = command === '--help' || command === '-h' || command === 'help';
+  if (wantsHelp || !COMMANDS.includes(command)) {
+    process.stdout.write(USAGE);
+    process.exitCode = wantsHelp ? 0 : 2;
+    return;
+  }
+  const installMs = await installIfNeeded(command);
+  runOn(findNode(), command, rest, installMs);
+}
+
+main().catch((error) => {
+  say(error instanceof Refusal ? `\n${error.message}\n` : error.stack);
+  process.exitCode = 1;
+});

@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 1_600;
+/** A child that served at least this long before it died is started again at once, however often that happens. */
+const SETTLED_AFTER_MS = 1_000;
+const READY_TIMEOUT_MS = 60_000;
+const ROTATE_LOG_ABOVE_BYTES = 20 * 1024 * 1024;
+
+export interface ChildSpecification {
+  readonly name: string;
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** The name the program sees as its own, where that differs from its file. */
+  readonly invokedAs?: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly workingDirectory: string;
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Where its output goes; undefined: to our own standard output. */
+  readonly logFile?: string | undefined;
+  /** How it is told to end, and how long it may take before it is ended by force. */
+  readonly stopSignal: NodeJS.Signals;
+  readonly stopGraceMs: number;
+  /** Clears what an earlier life of this child left behind; runs before every start. */
+  beforeStart?(): Promise<void>;
+  /** Resolves when the child serves. Without it the child itself says `ready` on its lifeline. */
+  untilReady?(pid: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface ChildEvents {
+  started(pid: number): void;
+  ended(how: string, restart: boolean): void;
+  /** Called each time the child serves, with the ms since it was started. */
+  ready(elapsedMs: number): void;
+}
+
+export interface SupervisedProcess {
+  readonly name: string;
+  /** Resolves when the child serves for the first time; rejects when it failed `attempts` times before ever serving. */
+  untilFirstReady(attempts: number): Promise<void>;
+  /** Ends the child and starts it no more. Idempotent; resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+interface Life {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** How it ended, in words: `exit code 1`, `SIGKILL`. */
+  readonly ended: Promise<string>;
+}
+
+/** Opens the log for appending; a large one is set aside first, so that two files bound what is kept. */
+function openLog(file: string): number {
+  try {
+    if (statSync(file).size > ROTATE_LOG_ABOVE_BYTES) renameSync(file, `${file}.1`);
+  } catch {
+    // There is no log yet.
+  }
+  return openSync(file, 'a', 0o600);
+}
+
+function spawnChild(specification: ChildSpecification): Life {
+  const log = specification.logFile === undefined ? undefined : openLog(specification.logFile);
+  const usesLifeline = specification.untilReady === undefined;
+  const output = log ?? 'inherit';
+  const child = spawn(specification.program, specification.arguments, {
+    cwd: specification.workingDirectory,
+    argv0: specification.invokedAs ?? specification.program,
+    env: usesLifeline
+      ? { ...specification.environment, CROSSMODEL_LIFELINE_FD: '3' }
+      : specification.environment,
+    // A process group of its own: Ctrl-C in the terminal reaches the supervisor only, which ends the children in order.
+    detached: true,
+    stdio: usesLifeline ? ['ignore', output, output, 'pipe'] : ['ignore', output, output],
+    ...specification.user,
+  });
+  if (log !== undefined) closeSync(log);
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  return { child, pid: child.pid ?? 0, ended };
+}
+
+/** Resolves when the child writes `ready` on its lifeline. */
+function readyOnLifeline(child: ChildProcess): Promise<void> {
+  const lifeline = child.stdio[3];
+  return new Promise((resolve) => {
+    if (!(lifeline instanceof Socket)) return;
+    let heard = '';
+    lifeline.on('error', () => undefined);
+    lifeline.on('data', (chunk: Buffer) => {
+      heard = (heard + chunk.toString('latin1')).slice(-64);
+      if (heard.includes('ready\n')) resolve();
+    });
+  });
+}
+
+/** Starts the child and, whenever it dies, starts it again within two seconds, until `stop`. */
+export function supervise(specification: ChildSpecification, events: ChildEvents): SupervisedProcess {
+  const stopRequested = new AbortController();
+  const firstReady = Promise.withResolvers<void>();
+  firstReady.promise.catch(() => undefined);
+  let life: Life | undefined;
+  let failuresBeforeReady = 0;
+  let attemptsAllowed = Number.POSITIVE_INFINITY;
+  let lastEnd = '';
+
+  const liveOnce = async (): Promise<boolean> => {
+    await specification.beforeStart?.();
+    if (stopRequested.signal.aborted) return true;
+    const startedMs = performance.now();
+    const current = spawnChild(specification);
+    life = current;
+    if (current.pid > 0) events.started(current.pid);
+    const over = new AbortController();
+    let readyAtMs: number | undefined;
+    const tooSlow = setTimeout(() => current.child.kill('SIGKILL'), READY_TIMEOUT_MS);
+    const ready = specification.untilReady?.(current.pid, over.signal) ?? readyOnLifeline(current.child);
+    ready.then(
+      () => {
+        clearTimeout(tooSlow);
+        if (over.signal.aborted) return;
+        readyAtMs = performance.now();
+        failuresBeforeReady = 0;
+        events.ready(readyAtMs - startedMs);
+        firstReady.resolve();
+      },
+      () => current.child.kill('SIGKILL'),
+    );
+    lastEnd = await current.ended;
+    over.abort();
+    clearTimeout(tooSlow);
+    current.child.stdio[3]?.destroy();
+    life = undefined;
+    events.ended(lastEnd, !stopRequested.signal.aborted);
+    if (readyAtMs === undefined) failuresBeforeReady += 1;
+    return readyAtMs !== undefined && performance.now() - readyAtMs >= SETTLED_AFTER_MS;
+  };
+
+  const liveOnAndOn = async (): Promise<void> => {
+    let backoffMs = FIRST_BACKOFF_MS;
+    while (!stopRequested.signal.aborted) {
+      const settled = await liveOnce();
+      if (failuresBeforeReady >= attemptsAllowed) firstReady.reject(new Error(lastEnd));
+      if (stopRequested.signal.aborted) return;
+      if (settled) backoffMs = FIRST_BACKOFF_MS;
+      await delay(backoffMs, undefined, { signal: stopRequested.signal }).catch(() => undefined);
+      backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS);
+    }
+  };
+  const wholeLife = liveOnAndOn();
+  wholeLife.catch((error: unknown) => firstReady.reject(error));
+
+  return {
+    name: specification.name,
+    untilFirstReady: (attempts) => {
+      attemptsAllowed = attempts;
+      return firstReady.promise;
+    },
+    stop: async () => {
+      stopRequested.abort();
+      const current = life;
+      current?.child.kill(specification.stopSignal);
+      const force = setTimeout(() => current?.child.kill('SIGKILL'), specification.stopGraceMs);
+      await wholeLife.catch(() => undefined);
+      clearTimeout(force);
+    },
+  };
+}
