@@ -48,7 +48,9 @@ function stringFor(field: string, text: string, subject: string | undefined): st
 /** Names in the text, in order: runs of capitalised words that do not merely begin a sentence. */
 export function properNames(text: string): string[] {
   const names: string[] = [];
-  for (const [run] of text.matchAll(/\p{Lu}[\p{L}'’-]*(?: \p{Lu}[\p{L}'’-]*)*/gu)) {
+  for (const [run] of text.matchAll(
+    /\p{Lu}[\p{L}'’-]*(?: (?:(?:de|del|da|do|la|of|van|von) )?\p{Lu}[\p{L}'’-]*)*/gu,
+  )) {
     const words = run.split(' ');
     while (words[0] !== undefined && SENTENCE_STARTERS.test(words[0].replace(/['’].*$/, ''))) words.shift();
     const name = words.join(' ');
