@@ -1,0 +1,171 @@
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { WalletPublisher } from '#control-plane/ledger/publish-wallets.ts';
+import { UsageConsumer } from '#control-plane/usage/consume-usage-stream.ts';
+import { UsageTotalsPublisher } from '#control-plane/usage/publish-usage-totals.ts';
+import { type FileSpool, openFileSpool } from '#data-plane/usage/file-spool.ts';
+import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
+import { openDatabase } from '#db/client.ts';
+import { systemClock } from '#shared/clock.ts';
+import { redisKeys } from '#shared/redis-keys.ts';
+import { openRedisLink } from '#shared/redis-link.ts';
+import { billedRecord, createBillableAccount } from '#test/setup/billing-fixtures.ts';
+import { testDatabaseUrl, testRedisUrl } from '#test/setup/test-backends.ts';
+
+const redisUrl = await testRedisUrl();
+const redis = new Redis(redisUrl);
+const clients = openDatabase(await testDatabaseUrl(), { max: 4, applicationName: 'spool-test' });
+const logger = pino({ level: 'silent' });
+const home = mkdtempSync(join(tmpdir(), 'crossmodel-spool-'));
+
+afterAll(async () => {
+  redis.disconnect();
+  await clients.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+function openSpool(slot: number, slotCount = slot + 1): FileSpool {
+  return openFileSpool({
+    redisUrl,
+    home,
+    slot,
+    slotCount,
+    capacityBytes: 1_000_000,
+    durable: false,
+    clock: systemClock,
+    logger,
+  });
+}
+
+/** A running ingest worker on the test database and Redis. */
+async function startIngest(): Promise<{ close(): Promise<void> }> {
+  const link = openRedisLink(redisUrl, 'test', logger);
+  const readingLink = openRedisLink(redisUrl, 'test-reader', logger, true);
+  const wallets = new WalletPublisher(clients.sql, link, systemClock, logger);
+  const totals = new UsageTotalsPublisher(clients.sql, link, systemClock, logger);
+  const consumer = new UsageConsumer({
+    clients,
+    link,
+    readingLink,
+    wallets,
+    totals,
+    clock: systemClock,
+    logger,
+    consumer: 'test',
+  });
+  await wallets.start();
+  totals.start();
+  consumer.start();
+  return {
+    close: async () => {
+      readingLink.close();
+      await Promise.all([wallets.close(), totals.close(), consumer.close()]);
+      link.close();
+    },
+  };
+}
+
+async function bookedRequests(accountId: string): Promise<string[]> {
+  const rows = await clients.sql<{ request_id: string }[]>`
+    select request_id from usage_records where account_id = ${accountId} order by request_id`;
+  return rows.map((row) => row.request_id);
+}
+
+describe('spool files', () => {
+  const directory = () => mkdtempSync(join(home, 'files-'));
+
+  it('forget a torn last line and number the next record right after the last whole one', () => {
+    const path = directory();
+    const files = new SpoolFiles(path, 1_000);
+    files.append('{"a":1}\n{"a":2}\n', 2, false);
+    files.close();
+    appendFileSync(join(path, readdirSync(path)[0] ?? ''), '{"a":3');
+    const reopened = new SpoolFiles(path, 1_000);
+    expect(reopened.last).toBe(2);
+    reopened.append('{"a":4}\n', 1, false);
+    expect(reopened.read(1, 10)).toEqual([
+      { sequence: 1, text: '{"a":1}' },
+      { sequence: 2, text: '{"a":2}' },
+      { sequence: 3, text: '{"a":4}' },
+    ]);
+  });
+
+  it('delete only segments that Postgres has whole, and keep counting after that', () => {
+    const files = new SpoolFiles(directory(), 10);
+    for (let index = 1; index <= 4; index += 1) files.append(`{"line":${index}}\n`, 1, false);
+    files.trim(3);
+    expect(files.first).toBe(4);
+    expect(files.read(1, 10).map((line) => line.sequence)).toEqual([4]);
+    files.trim(4);
+    expect(files.last).toBe(4);
+  });
+});
+
+describe('the way of a record from spool to ledger', () => {
+  beforeEach(async () => {
+    await redis.flushdb();
+    rmSync(join(home, 'spool'), { recursive: true, force: true });
+  });
+
+  it('has the record on disk before the response may end', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const spool = openSpool(0);
+    const record = billedRecord(account);
+    const seen = await new Promise<number>((resolve) =>
+      spool.append(record, () => resolve(new SpoolFiles(join(home, 'spool', spool.id), 1).last)),
+    );
+    expect(seen).toBe(1);
+    await spool.close(0);
+  });
+
+  it('brings every record to Postgres once, though Redis is wiped on the way', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const spool = openSpool(0);
+    const records = Array.from({ length: 300 }, () => billedRecord(account));
+    for (const record of records) spool.append(record, () => undefined);
+    await expect.poll(() => redis.xlen(redisKeys.usageStream)).toBeGreaterThan(0);
+    await redis.flushdb();
+    const ingest = await startIngest();
+    await expect.poll(() => bookedRequests(account.accountId), { timeout: 20_000 }).toHaveLength(300);
+    await expect.poll(() => spool.backlog).toBe(0);
+    await spool.close(1_000);
+    await ingest.close();
+  }, 30_000);
+
+  it('adopts, settles, closes and removes the spool of a killed process', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const left = join(home, 'spool', 'slot-0-left-behind');
+    const orphan = join(home, 'spool', 'slot-7-left-behind');
+    const records = [billedRecord(account), billedRecord(account)];
+    for (const [index, directory] of [left, orphan].entries()) {
+      mkdirSync(directory, { recursive: true });
+      // A process id that cannot be alive, as a kill -9 leaves it.
+      writeFileSync(join(directory, 'owner'), '999999999 1');
+      const files = new SpoolFiles(directory, 1_000);
+      files.append(`${JSON.stringify(records[index])}\n`, 1, false);
+      files.close();
+    }
+    const ingest = await startIngest();
+    const spool = openSpool(0, 2);
+    await expect.poll(() => bookedRequests(account.accountId), { timeout: 10_000 }).toHaveLength(2);
+    await expect.poll(() => readdirSync(join(home, 'spool')), { timeout: 10_000 }).toEqual([spool.id]);
+    const closed = await clients.sql`
+      select id from usage_spools where closed_at is not null and id like '%left-behind' order by id`;
+    expect(closed.map((row) => row.id)).toEqual(['slot-0-left-behind', 'slot-7-left-behind']);
+    await spool.close(1_000);
+    await ingest.close();
+  }, 30_000);
+
+  it('refuses new requests when the spool is full', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const spool = openSpool(0);
+    expect(spool.accepting).toBe(true);
+    for (let index = 0; index < 2_500; index += 1) spool.append(billedRecord(account), () => undefined);
+    await expect.poll(() => spool.accepting).toBe(false);
+    await spool.close(0);
+  });
+});
