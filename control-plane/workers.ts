@@ -35,8 +35,8 @@ export async function startWorkers({
   const clock = systemClock;
   const link = openRedisLink(redisUrl, 'workers', logger);
   const readingLink = openRedisLink(redisUrl, 'usage-reader', logger, true);
-  const wallets = new WalletPublisher(clients.sql, link, clock, logger);
   const totals = new UsageTotalsPublisher(clients.sql, link, clock, logger);
+  const wallets = new WalletPublisher(clients.sql, link, clock, logger, () => totals.reseed());
   const snapshots = new SnapshotPublisher({ sql: clients.sql, link, clock, logger, sandbox });
   const consumer = new UsageConsumer({
     clients,

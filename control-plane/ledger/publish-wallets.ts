@@ -8,7 +8,7 @@ import { redisKeys } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
 import { BALANCE_CHANGED_CHANNEL } from './post-transaction.ts';
 
-const SWEEP_MS = 1_000;
+const MARKER_CHECK_MS = 500;
 const ACCOUNTS_PER_ROUND = 1_000;
 const DECLARATION_WAIT_MS = 3_000;
 const DECLARATION_POLL_MS = 50;
@@ -40,13 +40,16 @@ export class WalletPublisher {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #dirty = new Set<string>();
+  readonly #onSeeded: () => void;
   #unlisten: (() => Promise<void>) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #openRunId: string | undefined;
   #closed = false;
 
-  constructor(sql: Sql, link: RedisLink, clock: Clock, logger: Logger) {
+  /** `onSeeded` runs after each seeding: other figures in Redis are gone too. */
+  constructor(sql: Sql, link: RedisLink, clock: Clock, logger: Logger, onSeeded: () => void) {
+    this.#onSeeded = onSeeded;
     this.#sql = sql;
     this.#link = link;
     this.#clock = clock;
@@ -55,11 +58,6 @@ export class WalletPublisher {
       lua: readFileSync(new URL('./publish-wallet.lua', import.meta.url), 'utf8'),
       numberOfKeys: 1,
     });
-  }
-
-  /** True once the wallets of the connected Redis are seeded. */
-  get open(): boolean {
-    return this.#openRunId !== undefined && this.#openRunId === this.#link.runId();
   }
 
   async start(): Promise<void> {
@@ -76,7 +74,7 @@ export class WalletPublisher {
       },
     );
     this.#unlisten = unlisten;
-    this.#timer = setInterval(() => this.#wake(), SWEEP_MS);
+    this.#timer = setInterval(() => this.#wake(), MARKER_CHECK_MS);
     this.#link.onConnected(() => this.#wake());
     this.#wake();
   }
@@ -102,19 +100,20 @@ export class WalletPublisher {
 
   #wake(): void {
     if (this.#closed || this.#running !== undefined || this.#link.runId() === undefined) return;
-    if (this.#dirty.size === 0 && this.open) return;
     this.#running = this.#publish()
       .catch((error: unknown) => {
         this.#logger.warn({ reason: String(error) }, 'Balances not published, trying again');
       })
       .finally(() => {
         this.#running = undefined;
-        if (this.#dirty.size > 0 && this.open) this.#wake();
+        if (this.#dirty.size > 0) this.#wake();
       });
   }
 
   async #publish(): Promise<void> {
-    if (!this.open) {
+    // A wiped Redis keeps its run id but not the marker.
+    const marker = await this.#link.client.get(redisKeys.quotaOpen);
+    if (marker === null || marker !== this.#openRunId || marker !== this.#link.runId()) {
       await this.#seed();
       return;
     }
@@ -152,6 +151,7 @@ export class WalletPublisher {
     if (this.#link.runId() !== runId) return;
     await client.set(redisKeys.quotaOpen, runId);
     this.#openRunId = runId;
+    this.#onSeeded();
     this.#logger.info({ runId }, 'Wallets seeded, quotas open');
   }
 

@@ -29,7 +29,7 @@ export class UsageTotalsPublisher {
   readonly #dirty = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
-  #seededRunId: string | undefined;
+  #seeded = false;
 
   constructor(sql: Sql, link: RedisLink, clock: Clock, logger: Logger) {
     this.#sql = sql;
@@ -52,6 +52,11 @@ export class UsageTotalsPublisher {
     this.#dirty.add(accountId);
   }
 
+  /** Redis has lost the totals: publish all of them again. */
+  reseed(): void {
+    this.#seeded = false;
+  }
+
   #wake(): void {
     if (this.#running !== undefined || this.#link.runId() === undefined) return;
     this.#running = this.#publish()
@@ -64,9 +69,14 @@ export class UsageTotalsPublisher {
   }
 
   async #publish(): Promise<void> {
-    const runId = this.#link.runId();
-    if (runId !== this.#seededRunId) {
-      for (const accountId of await this.#accountsOfThisMonth()) this.#dirty.add(accountId);
+    if (!this.#seeded) {
+      this.#seeded = true;
+      try {
+        for (const accountId of await this.#accountsOfThisMonth()) this.#dirty.add(accountId);
+      } catch (error) {
+        this.#seeded = false;
+        throw error;
+      }
     }
     while (this.#dirty.size > 0) {
       const accountIds = [...this.#dirty].slice(0, ACCOUNTS_PER_ROUND);
@@ -78,7 +88,6 @@ export class UsageTotalsPublisher {
         throw error;
       }
     }
-    this.#seededRunId = runId;
   }
 
   async #accountsOfThisMonth(): Promise<string[]> {

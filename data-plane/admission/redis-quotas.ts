@@ -34,6 +34,7 @@ const PROBE_INTERVAL_MS = 50;
 const REDECLARE_INTERVAL_MS = 5_000;
 const OUTAGE_RETRY_MS = 1_000;
 const WALLETS_REMEMBERED = 100_000;
+const DECLARATION_TTL_SECONDS = 3_600;
 
 interface WalletState {
   granted: bigint;
@@ -243,33 +244,48 @@ class ScriptQuotas implements RedisQuotas {
     this.#reachable = false;
     if (this.#probing) return;
     this.#probing = true;
-    const probe = (): void => {
+    let declared = false;
+    const probe = async (): Promise<void> => {
       const runId = this.#link.runId();
       if (runId === undefined) {
         // The next connection starts over with `#declareAll`.
         this.#probing = false;
         return;
       }
-      void withDeadline(this.#client.get(redisKeys.quotaOpen), HOLD_TIMEOUT_MS).then((open) => {
-        if (open === runId) {
-          this.#probing = false;
-          this.#reachable = true;
-          for (const wallet of this.#wallets.values()) wallet.outageNano = 0n;
-          this.#rateWindows.clear();
-        } else setTimeout(probe, PROBE_INTERVAL_MS).unref();
-      });
+      const answer = await withDeadline(this.#client.mget(redisKeys.quotaOpen), HOLD_TIMEOUT_MS);
+      if (answer?.[0] === runId) {
+        this.#resume();
+        return;
+      }
+      // Balances are shut: Redis was wiped under us, so the publisher waits for our counters before it opens them.
+      if (answer !== undefined && !declared) {
+        declared = true;
+        await this.#sendAllCounters(runId);
+      }
+      setTimeout(() => void probe(), PROBE_INTERVAL_MS).unref();
     };
-    probe();
+    void probe();
   }
 
-  /** After a (re)connection Redis may have lost counters: tell it ours before the publisher opens the balances. */
+  #resume(): void {
+    this.#probing = false;
+    this.#reachable = true;
+    for (const wallet of this.#wallets.values()) wallet.outageNano = 0n;
+    this.#rateWindows.clear();
+  }
+
+  /** After a (re)connection Redis may have lost counters: tell it ours, then ask again whether balances are open. */
   async #declareAll(runId: string): Promise<void> {
+    await this.#sendAllCounters(runId);
+    this.#suspend();
+  }
+
+  async #sendAllCounters(runId: string): Promise<void> {
     try {
       for (const [accountId, wallet] of this.#wallets)
         if (wallet.granted > 0n) await this.#sendCounters(accountId, wallet, '', 0, 0);
       await this.#client.sadd(redisKeys.quotaDeclared(runId), this.#options.spoolId);
-      await this.#client.expire(redisKeys.quotaDeclared(runId), 3_600);
-      this.#suspend();
+      await this.#client.expire(redisKeys.quotaDeclared(runId), DECLARATION_TTL_SECONDS);
     } catch (error) {
       this.#options.logger.debug({ reason: String(error) }, 'Quota counters not declared');
     }

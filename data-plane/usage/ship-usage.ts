@@ -136,7 +136,13 @@ export class UsageShipper {
   }
 
   async #readConfirmation(): Promise<void> {
-    const text = await this.#link.client.hget(redisKeys.usageConfirmed, this.#spoolId);
+    const { client } = this.#link;
+    const [text, streamExists] = await Promise.all([
+      client.hget(redisKeys.usageConfirmed, this.#spoolId),
+      client.exists(redisKeys.usageStream),
+    ]);
+    // The stream is never deleted, only emptied: without it Redis was wiped, and what it carried with it.
+    if (streamExists === 0) this.#shipped = this.#confirmed;
     const confirmed = Number(text ?? 0);
     if (confirmed <= this.#confirmed) return;
     this.#confirmed = Math.min(confirmed, this.#files.last);

@@ -12,7 +12,7 @@ import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
-import { parseSealingKey, SEAL_PURPOSES, seal } from '#shared/sealed-secret.ts';
+import { parseSealingKey, SEAL_PURPOSES, type SealingKey, seal } from '#shared/sealed-secret.ts';
 import { createBillableAccount, mintTestId } from '#test/setup/billing-fixtures.ts';
 import { testDatabaseUrl, testRedisUrl } from '#test/setup/test-backends.ts';
 
@@ -21,24 +21,29 @@ const redis = new Redis(redisUrl);
 const clients = openDatabase(await testDatabaseUrl(), { max: 6, applicationName: 'snapshot-test' });
 const { sql, database } = clients;
 const logger = pino({ level: 'silent' });
-const sealingKey = parseSealingKey(randomBytes(32).toString('hex'));
-if (sealingKey === undefined) throw new Error('A random key must be a sealing key');
+const sealingKey = randomSealingKey();
 const home = mkdtempSync(join(tmpdir(), 'crossmodel-snapshot-'));
 
 const feeds: SnapshotFeed[] = [];
 let link: RedisLink;
 let publisher: SnapshotPublisher;
 
+function randomSealingKey(): SealingKey {
+  const key = parseSealingKey(randomBytes(32).toString('hex'));
+  if (key === undefined) throw new Error('32 random bytes must be a sealing key');
+  return key;
+}
+
 async function openFeed(url = redisUrl): Promise<SnapshotFeed> {
   const feed = await openSnapshotSource({
     redisUrl: url,
     home,
-    sealingKey: sealingKey ?? Buffer.alloc(0),
+    sealingKey,
     bootWaitMs: 200,
     writesFile: true,
     clock: systemClock,
     logger,
-  } as Parameters<typeof openSnapshotSource>[0]);
+  });
   feeds.push(feed);
   return feed;
 }

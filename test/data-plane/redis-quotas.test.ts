@@ -164,6 +164,20 @@ describe('quotas in Redis', () => {
     expect(await quotas.hold(ask(key, 50n))).toMatchObject({ kind: 'insufficient_balance' });
   });
 
+  it('declares its counters again when Redis was wiped under it', async () => {
+    const quotas = await openQuotas();
+    const key = keyWith();
+    await fund(key, 100n);
+    await held(quotas, ask(key, 80n));
+    await redis.flushdb();
+    await quotas.hold(ask(key, 1n));
+    await fund(key, 100n);
+    await expect.poll(() => redis.hvals(redisKeys.wallet(key.config.accountId))).toContain('80');
+    await openMarker();
+    await expect.poll(() => quotas.reachable).toBe(true);
+    expect(await quotas.hold(ask(key, 50n))).toMatchObject({ kind: 'insufficient_balance' });
+  });
+
   it('serves an account with a known balance from a small allowance while quotas are shut, and nobody else', async () => {
     const quotas = await openQuotas();
     const [known, stranger] = [keyWith(), keyWith()];

@@ -45,8 +45,8 @@ function openSpool(slot: number, slotCount = slot + 1): FileSpool {
 async function startIngest(): Promise<{ close(): Promise<void> }> {
   const link = openRedisLink(redisUrl, 'test', logger);
   const readingLink = openRedisLink(redisUrl, 'test-reader', logger, true);
-  const wallets = new WalletPublisher(clients.sql, link, systemClock, logger);
   const totals = new UsageTotalsPublisher(clients.sql, link, systemClock, logger);
+  const wallets = new WalletPublisher(clients.sql, link, systemClock, logger, () => totals.reseed());
   const consumer = new UsageConsumer({
     clients,
     link,
