@@ -61,8 +61,10 @@ const PACKAGE_MANAGERS: readonly PackageManager[] = [
   { name: 'brew', attempts: [['brew', 'install', 'redis']], needsRoot: false },
 ];
 
-function findOnPath(name: string, searchPath: string): string | undefined {
-  for (const folder of [...searchPath.split(path.delimiter), ...USUAL_FOLDERS]) {
+type Environment = Readonly<NodeJS.ProcessEnv>;
+
+function findOnPath(name: string, environment: Environment): string | undefined {
+  for (const folder of [...(environment.PATH ?? '').split(path.delimiter), ...USUAL_FOLDERS]) {
     if (!path.isAbsolute(folder)) continue;
     const file = path.join(folder, name);
     try {
@@ -76,9 +78,9 @@ function findOnPath(name: string, searchPath: string): string | undefined {
 }
 
 /** The server on PATH that answers to `--version` as a Redis or Valkey server; undefined when there is none. */
-export function findRedisProgram(searchPath: string): RedisProgram | undefined {
+export function findRedisProgram(environment: Environment): RedisProgram | undefined {
   for (const { file: name, invokedAs } of CANDIDATES) {
-    const file = findOnPath(name, searchPath);
+    const file = findOnPath(name, environment);
     if (file === undefined) continue;
     const answer = spawnSync(file, ['--version'], { argv0: invokedAs, encoding: 'utf8' });
     if (answer.status === 0 && VERSION_PATTERN.test(answer.stdout)) return { file, invokedAs };
@@ -90,20 +92,20 @@ export function findRedisProgram(searchPath: string): RedisProgram | undefined {
  * Installs Redis with the system's package manager where this user may do that without being asked anything. No service is
  * started or enabled. Throws StartRefusal with what to do otherwise.
  */
-export async function installRedis(searchPath: string): Promise<RedisProgram> {
-  const manager = PACKAGE_MANAGERS.find(({ name }) => findOnPath(name, searchPath) !== undefined);
+export async function installRedis(environment: Environment): Promise<RedisProgram> {
+  const manager = PACKAGE_MANAGERS.find(({ name }) => findOnPath(name, environment) !== undefined);
   if (manager === undefined) throw new StartRefusal(missingRedisMessage(undefined));
-  const asRoot = manager.needsRoot && process.getuid?.() !== 0 ? sudoPrefix(searchPath) : [];
+  const asRoot = manager.needsRoot && process.getuid?.() !== 0 ? sudoPrefix(environment) : [];
   if (asRoot === undefined) throw new StartRefusal(missingRedisMessage(manager.name));
   let last: ProgramResult = { code: null, outputTail: '' };
   for (const attempt of manager.attempts) {
     const [program = '', ...rest] = [...asRoot, ...attempt];
     last = await runProgram(program, rest, {
-      environment: { PATH: searchPath, DEBIAN_FRONTEND: 'noninteractive', HOMEBREW_NO_AUTO_UPDATE: '1' },
+      environment: { ...environment, DEBIAN_FRONTEND: 'noninteractive', HOMEBREW_NO_AUTO_UPDATE: '1' },
       workingDirectory: '/',
       timeoutMs: INSTALL_TIMEOUT_MS,
     });
-    const program_ = last.code === 0 ? findRedisProgram(searchPath) : undefined;
+    const program_ = last.code === 0 ? findRedisProgram(environment) : undefined;
     if (program_ !== undefined) return program_;
   }
   throw new StartRefusal(
@@ -112,8 +114,8 @@ export async function installRedis(searchPath: string): Promise<RedisProgram> {
 }
 
 /** `sudo -n` where it works without a password; undefined where it does not. */
-function sudoPrefix(searchPath: string): readonly string[] | undefined {
-  const sudo = findOnPath('sudo', searchPath);
+function sudoPrefix(environment: Environment): readonly string[] | undefined {
+  const sudo = findOnPath('sudo', environment);
   if (sudo === undefined || spawnSync(sudo, ['-n', 'true'], { stdio: 'ignore' }).status !== 0)
     return undefined;
   return [sudo, '-n'];

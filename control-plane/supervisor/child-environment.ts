@@ -1,0 +1,88 @@
+import { VENDORS } from '#control-plane/catalog/vendors.ts';
+import type { SupervisorSettings } from './settings.ts';
+
+export interface StoreAddresses {
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string;
+}
+
+/** What every child of ours is given, whatever its part. */
+export interface CommonFacts {
+  readonly stores: StoreAddresses;
+  readonly secretKey: string;
+  readonly sandboxPort: number | undefined;
+}
+
+const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN'];
+const VENDOR_VARIABLES = VENDORS.flatMap(({ environmentPrefix }) => [
+  `${environmentPrefix}_API_KEY`,
+  `${environmentPrefix}_BASE_URL`,
+]);
+
+/** Flags for another Node, and variables of ours that belong to one process only, never travel on. */
+function inherited(environment: Readonly<NodeJS.ProcessEnv>): NodeJS.ProcessEnv {
+  const kept = { ...environment };
+  for (const name of Object.keys(kept)) {
+    if (/^(NODE_OPTIONS|CROSSMODEL_LIFELINE_FD|CROSSMODEL_STARTED_AT_MS|CROSSMODEL_INSTALL_MS)$/.test(name))
+      delete kept[name];
+    if (/^npm_/i.test(name)) delete kept[name];
+  }
+  return kept;
+}
+
+/** The environment of the control plane, the workers and the one-shot preparation. */
+export function controlPlaneEnvironment(
+  settings: SupervisorSettings,
+  facts: CommonFacts,
+  role: 'api' | 'workers',
+): NodeJS.ProcessEnv {
+  return {
+    ...inherited(settings.environment),
+    ...commonEnvironment(settings, facts),
+    ...(facts.stores.databaseUrl === undefined ? {} : { DATABASE_URL: facts.stores.databaseUrl }),
+    CONTROL_PLANE_ROLE: role,
+  };
+}
+
+/** The data plane faces the internet: it is given neither the database nor any credential it could leak. */
+export function dataPlaneEnvironment(
+  settings: SupervisorSettings,
+  facts: CommonFacts,
+  slot: number,
+): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = {
+    ...inherited(settings.environment),
+    ...commonEnvironment(settings, facts),
+    DATA_PLANE_SLOT: String(slot),
+  };
+  for (const name of [...CONTROL_PLANE_ONLY, ...VENDOR_VARIABLES]) delete environment[name];
+  for (const name of Object.keys(environment)) if (/^PG[A-Z]|_API_KEY$/.test(name)) delete environment[name];
+  return environment;
+}
+
+export function sandboxEnvironment(settings: SupervisorSettings, facts: CommonFacts): NodeJS.ProcessEnv {
+  const environment = dataPlaneEnvironment(settings, facts, 0);
+  for (const name of ['DATA_PLANE_SLOT', 'REDIS_URL', 'CROSSMODEL_SECRET_KEY']) delete environment[name];
+  return { ...environment, SANDBOX_PORT: String(facts.sandboxPort) };
+}
+
+function commonEnvironment(settings: SupervisorSettings, facts: CommonFacts): NodeJS.ProcessEnv {
+  return {
+    CROSSMODEL_MODE: settings.mode,
+    CROSSMODEL_HOME: settings.home,
+    REDIS_URL: facts.stores.redisUrl,
+    CROSSMODEL_SECRET_KEY: facts.secretKey,
+    DATA_PLANE_PORT: String(settings.dataPlanePort),
+    CONTROL_PLANE_PORT: String(settings.controlPlanePort),
+    DATA_PLANE_PROCESSES: String(settings.dataPlaneProcesses),
+    BIND_ADDRESS: settings.bindAddress,
+    LOG_LEVEL: settings.logLevel,
+    SHUTDOWN_GRACE_SECONDS: String(settings.shutdownGraceMs / 1_000),
+    SNAPSHOT_BOOT_WAIT_MS: String(settings.snapshotBootWaitMs),
+    SNAPSHOT_MAX_AGE_SECONDS: String(settings.snapshotMaxAgeSeconds),
+    NODE_COMPILE_CACHE: `${settings.home}/compile-cache`,
+    ...(facts.sandboxPort === undefined
+      ? {}
+      : { SANDBOX_BASE_URL: `http://127.0.0.1:${facts.sandboxPort}/v1` }),
+  };
+}
