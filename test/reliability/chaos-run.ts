@@ -1,0 +1,210 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemClock } from '#shared/clock.ts';
+import { type ControlApi, controlApi, nanoUsd, type UsageRow } from '#test/acceptance/control-api.ts';
+import { type PublishedTier, publishedPrices } from '#test/acceptance/hand-price.ts';
+import { type RunningProduct, startProduct } from '#test/acceptance/running-product.ts';
+import { readBookFile } from '#test/fakes/mock-book.ts';
+import { COMPONENTS, type Kill, killAtRandom } from './chaos-kills.ts';
+import { type CompletedAnswer, type LoadReport, startLoad } from './chaos-load.ts';
+import { judge, type Verdict } from './chaos-verdict.ts';
+import { seededRandom } from './seeded-random.ts';
+
+const PROVIDER_KEY = 'sk-chaos-provider-key';
+const MODELS = ['openai/gpt-5-mini', 'openai/gpt-4o-mini'];
+const CREDIT_USD = '10000.00';
+const WARM_UP_ANSWERS = 20;
+const QUIESCENCE_TIMEOUT_MS = 120_000;
+const QUIESCENCE_POLL_MS = 2_000;
+const SETTLE_MS = 3_000;
+
+export interface ChaosOptions {
+  readonly killsPerComponent: number;
+  readonly requestsPerSecond: number;
+  readonly seed: number;
+  readonly dataPlaneProcesses: number;
+  /** Progress for people; one line per call. */
+  readonly say: (line: string) => void;
+}
+
+export interface ChaosReport {
+  readonly options: Omit<ChaosOptions, 'say'>;
+  readonly kills: readonly Kill[];
+  readonly load: LoadReport;
+  readonly records: number;
+  readonly verdict: Verdict;
+  readonly durationMs: number;
+}
+
+/**
+ * Runs the whole product under load against a provider that keeps its own book, kills every component at random moments,
+ * and then asks: is every answer that reached a client whole billed exactly once, with exactly the tokens that the provider
+ * stated? Rejects when the run itself fails (a component that stays down); a wrong bill is in the verdict.
+ */
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const startedAtMs = systemClock.monotonicMs();
+  const folder = mkdtempSync(path.join(tmpdir(), 'crossmodel-chaos-'));
+  const bookPath = path.join(folder, 'book.jsonl');
+  const provider = await startProviderProcess(bookPath);
+  try {
+    const product = await startProduct({
+      OPENAI_API_KEY: PROVIDER_KEY,
+      OPENAI_BASE_URL: provider.baseUrl,
+      DATA_PLANE_PROCESSES: String(options.dataPlaneProcesses),
+    });
+    try {
+      const outcome = await loadAndKill(product, bookPath, options);
+      const { say, ...shown } = options;
+      return { options: shown, ...outcome, durationMs: systemClock.monotonicMs() - startedAtMs };
+    } finally {
+      await product.stop();
+    }
+  } finally {
+    await provider.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function loadAndKill(
+  product: RunningProduct,
+  bookPath: string,
+  options: ChaosOptions,
+): Promise<Pick<ChaosReport, 'kills' | 'load' | 'records' | 'verdict'>> {
+  const api = controlApi(product.access.graphqlUrl, product.access.operatorToken);
+  const accountId = await api.createAccount('Chaos');
+  await api.grantCredit(accountId, CREDIT_USD);
+  const { secret } = await api.createKey(accountId, { rpmLimit: 1_000_000, tpmLimit: 1_000_000_000 });
+  const prices = await publishedPrices(product.access.dataPlaneUrl);
+  const random = seededRandom(options.seed);
+  const load = startLoad({
+    dataPlaneUrl: product.access.dataPlaneUrl,
+    apiKey: secret,
+    models: MODELS,
+    requestsPerSecond: options.requestsPerSecond,
+    random: seededRandom(options.seed + 1),
+  });
+  let report: LoadReport | undefined;
+  let kills: Kill[];
+  try {
+    while (load.completedSoFar < WARM_UP_ANSWERS) await delay(100);
+    options.say(`load is on: ${options.requestsPerSecond} requests/s, seed ${options.seed}`);
+    kills = await killAtRandom(product, options.killsPerComponent, random, (kill) =>
+      options.say(
+        `killed ${kill.processName} (${kill.pid}), back after ${Math.round(kill.recoveredAfterMs)} ms`,
+      ),
+    );
+    // The last victims get some load as well.
+    await delay(SETTLE_MS);
+  } finally {
+    report = await load.stop();
+  }
+  options.say(
+    `load is off: ${report.completed.length} of ${report.sent} answers complete; waiting for the records`,
+  );
+  const records = await untilRecorded(api, accountId, report.completed);
+  const verdict = await verdictOf(api, { accountId, bookPath, prices, completed: report.completed, records });
+  return { kills, load: report, records: records.length, verdict };
+}
+
+async function verdictOf(
+  api: ControlApi,
+  run: {
+    accountId: string;
+    bookPath: string;
+    prices: ReadonlyMap<string, readonly PublishedTier[]>;
+    completed: readonly CompletedAnswer[];
+    records: readonly UsageRow[];
+  },
+): Promise<Verdict> {
+  const balance = nanoUsd(await api.availableUsd(run.accountId));
+  return judge({
+    completed: run.completed,
+    book: readBookFile(run.bookPath),
+    records: run.records,
+    prices: run.prices,
+    balanceDrop: nanoUsd(CREDIT_USD) - balance,
+  });
+}
+
+/** The records once every completed request has one and no further ones arrive; else what there is after the deadline. */
+async function untilRecorded(
+  api: ControlApi,
+  accountId: string,
+  completed: readonly CompletedAnswer[],
+): Promise<UsageRow[]> {
+  const deadlineMs = systemClock.monotonicMs() + QUIESCENCE_TIMEOUT_MS;
+  let previous = -1;
+  for (;;) {
+    const records = await api.usageRecords(accountId);
+    const recorded = new Set(records.map((record) => record.requestId));
+    const isWhole = completed.every((answer) => recorded.has(answer.requestId));
+    if ((isWhole && records.length === previous) || systemClock.monotonicMs() > deadlineMs) return records;
+    previous = records.length;
+    await delay(QUIESCENCE_POLL_MS);
+  }
+}
+
+interface ProviderProcess {
+  readonly baseUrl: string;
+  stop(): Promise<void>;
+}
+
+async function startProviderProcess(bookPath: string): Promise<ProviderProcess> {
+  const program = path.join(import.meta.dirname, '..', 'fakes', 'mock-provider-main.ts');
+  const child = spawn(process.execPath, [program, '--book', bookPath, '--key', PROVIDER_KEY], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { baseUrl } = JSON.parse(line) as { baseUrl: string };
+    return {
+      baseUrl,
+      stop: async () => {
+        child.kill('SIGTERM');
+        await exited;
+      },
+    };
+  }
+  throw new Error('The mock provider ended before it listened');
+}
+
+/** The report as text: what was done, what came of it, and each problem on a line of its own. */
+export function formatChaosReport(report: ChaosReport): string {
+  const { load, verdict, options } = report;
+  const kills = COMPONENTS.map((component) => {
+    const times = report.kills
+      .filter((kill) => kill.component === component)
+      .map((kill) => kill.recoveredAfterMs);
+    const sorted = times.toSorted((left, right) => left - right).map(Math.round);
+    return `  ${component.padEnd(14)} ${times.length} kills, back after ${sorted[0] ?? '-'} / ${sorted[sorted.length >> 1] ?? '-'} / ${sorted.at(-1) ?? '-'} ms (min / median / max)`;
+  });
+  const failures = [...load.failures].map(([name, count]) => `${count} ${name}`).join(', ');
+  return [
+    `chaos: seed ${options.seed}, ${options.requestsPerSecond} requests/s, ${Math.round(report.durationMs / 1000)} s`,
+    ...kills,
+    `  requests       ${load.sent} sent, ${load.completed.length} complete at the client, ${load.skipped} skipped`,
+    `  not complete   ${failures === '' ? 'none' : failures}`,
+    `  records        ${report.records}, cost ${verdict.recordedCost} nano-USD`,
+    `  exactly billed ${verdict.billedExactly} of ${load.completed.length}`,
+    `  problems       ${verdict.problems.length}`,
+    ...verdict.problems.slice(0, 40).map((problem) => `    ${problem}`),
+    '',
+  ].join('\n');
+}
+
+/** Why the run does not count as passed; empty when it does. */
+export function failuresOf(report: ChaosReport): string[] {
+  const { killsPerComponent } = report.options;
+  const missing = COMPONENTS.filter(
+    (component) => report.kills.filter((kill) => kill.component === component).length < killsPerComponent,
+  );
+  return [
+    ...missing.map((component) => `fewer than ${killsPerComponent} kills of ${component}`),
+    ...(report.load.completed.length === 0 ? ['no request completed'] : []),
+    ...report.verdict.problems,
+  ];
+}

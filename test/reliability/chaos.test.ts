@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { failuresOf, formatChaosReport, runChaos } from './chaos-run.ts';
+
+const RUN_TIMEOUT_MS = 300_000;
+
+it('bills every completed request exactly once while any process is killed at any moment', {
+  timeout: RUN_TIMEOUT_MS,
+}, async () => {
+  const report = await runChaos({
+    killsPerComponent: 2,
+    requestsPerSecond: 40,
+    seed: 20_261_121,
+    dataPlaneProcesses: 2,
+    say: () => undefined,
+  });
+  expect(failuresOf(report), formatChaosReport(report)).toEqual([]);
+});
