@@ -1,0 +1,58 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ChildGroup, createChildGroup } from '#control-plane/supervisor/child-group.ts';
+import { prepareEmbeddedPostgres } from '#control-plane/supervisor/embedded-postgres.ts';
+import type { Progress } from '#control-plane/supervisor/progress.ts';
+import { findRedisProgram, installRedis } from '#control-plane/supervisor/redis-program.ts';
+import { prepareRedis } from '#control-plane/supervisor/redis-server.ts';
+
+export interface ThrowAwayStores {
+  readonly postgresUrl: string;
+  /** Without a database number; append `/n`, n below {@link REDIS_DATABASES}. */
+  readonly redisUrl: string;
+  readonly children: ChildGroup;
+  /** Ends both servers and deletes everything they wrote. */
+  discard(): Promise<void>;
+}
+
+export const REDIS_DATABASES = 64;
+const REPOSITORY_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const SILENT: Progress = { note: () => undefined, step: () => () => undefined };
+
+/** A Postgres and a Redis of our own, in a new folder, as fast as they can be when nothing has to last. */
+export async function startThrowAwayStores(
+  environment: Readonly<NodeJS.ProcessEnv>,
+): Promise<ThrowAwayStores> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'crossmodel-test-'));
+  // As root, Postgres runs as another user, who must be able to pass through.
+  await chmod(folder, process.getuid?.() === 0 ? 0o711 : 0o700);
+  const children = createChildGroup(folder, SILENT);
+  const discard = async (): Promise<void> => {
+    await children.stopAll();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const [postgres, redis] = await Promise.all([
+      prepareEmbeddedPostgres({
+        repositoryRoot: REPOSITORY_ROOT,
+        folder,
+        logFile: path.join(folder, 'postgres.log'),
+        durable: false,
+      }),
+      prepareRedis({
+        program: findRedisProgram(environment) ?? (await installRedis(environment)),
+        folder,
+        logFile: path.join(folder, 'redis.log'),
+        durable: false,
+        databases: REDIS_DATABASES,
+      }),
+    ]);
+    await Promise.all([children.start(postgres.child, 'postgres'), children.start(redis.child, 'redis')]);
+    return { postgresUrl: postgres.url, redisUrl: redis.url, children, discard };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+}
