@@ -33,12 +33,11 @@ export interface ChildSpecification {
 export interface ChildEvents {
   started(pid: number): void;
   ended(how: string, restart: boolean): void;
-  /** Called each time the child serves, with the ms since it was started. */
-  ready(elapsedMs: number): void;
+  /** Called each time the child serves. */
+  ready(): void;
 }
 
 export interface SupervisedProcess {
-  readonly name: string;
   /** Resolves when the child serves for the first time; rejects when it failed `attempts` times before ever serving. */
   untilFirstReady(attempts: number): Promise<void>;
   /** Ends the child and starts it no more. Idempotent; resolves when it is gone. */
@@ -48,7 +47,7 @@ export interface SupervisedProcess {
 interface Life {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** How it ended, in words: `exit code 1`, `SIGKILL`. */
+  /** In words. */
   readonly ended: Promise<string>;
 }
 
@@ -99,6 +98,40 @@ function readyOnLifeline(child: ChildProcess): Promise<void> {
   });
 }
 
+/** What one life of a child amounted to. */
+interface LifeStory {
+  /** How it ended, in words: `exit code 1`, `SIGKILL`. */
+  readonly how: string;
+  /** How long it served; undefined when it never did. */
+  readonly servedMs: number | undefined;
+}
+
+/** Sees one life through, from the start to the end. A child that does not serve in time is ended. */
+async function seeThrough(
+  life: Life,
+  specification: ChildSpecification,
+  onReady: () => void,
+): Promise<LifeStory> {
+  const over = new AbortController();
+  let readyAtMs: number | undefined;
+  const tooSlow = setTimeout(() => life.child.kill('SIGKILL'), READY_TIMEOUT_MS);
+  const ready = specification.untilReady?.(life.pid, over.signal) ?? readyOnLifeline(life.child);
+  ready.then(
+    () => {
+      clearTimeout(tooSlow);
+      if (over.signal.aborted) return;
+      readyAtMs = performance.now();
+      onReady();
+    },
+    () => life.child.kill('SIGKILL'),
+  );
+  const how = await life.ended;
+  over.abort();
+  clearTimeout(tooSlow);
+  life.child.stdio[3]?.destroy();
+  return { how, servedMs: readyAtMs === undefined ? undefined : performance.now() - readyAtMs };
+}
+
 /** Starts the child and, whenever it dies, starts it again within two seconds, until `stop`. */
 export function supervise(specification: ChildSpecification, events: ChildEvents): SupervisedProcess {
   const stopRequested = new AbortController();
@@ -107,56 +140,42 @@ export function supervise(specification: ChildSpecification, events: ChildEvents
   let life: Life | undefined;
   let failuresBeforeReady = 0;
   let attemptsAllowed = Number.POSITIVE_INFINITY;
-  let lastEnd = '';
 
-  const liveOnce = async (): Promise<boolean> => {
-    await specification.beforeStart?.();
-    if (stopRequested.signal.aborted) return true;
-    const startedMs = performance.now();
-    const current = spawnChild(specification);
-    life = current;
-    if (current.pid > 0) events.started(current.pid);
-    const over = new AbortController();
-    let readyAtMs: number | undefined;
-    const tooSlow = setTimeout(() => current.child.kill('SIGKILL'), READY_TIMEOUT_MS);
-    const ready = specification.untilReady?.(current.pid, over.signal) ?? readyOnLifeline(current.child);
-    ready.then(
-      () => {
-        clearTimeout(tooSlow);
-        if (over.signal.aborted) return;
-        readyAtMs = performance.now();
+  const liveOnce = async (): Promise<LifeStory> => {
+    try {
+      await specification.beforeStart?.();
+      if (stopRequested.signal.aborted) return { how: 'stopped', servedMs: undefined };
+      const current = spawnChild(specification);
+      life = current;
+      if (current.pid > 0) events.started(current.pid);
+      return await seeThrough(current, specification, () => {
         failuresBeforeReady = 0;
-        events.ready(readyAtMs - startedMs);
+        events.ready();
         firstReady.resolve();
-      },
-      () => current.child.kill('SIGKILL'),
-    );
-    lastEnd = await current.ended;
-    over.abort();
-    clearTimeout(tooSlow);
-    current.child.stdio[3]?.destroy();
-    life = undefined;
-    events.ended(lastEnd, !stopRequested.signal.aborted);
-    if (readyAtMs === undefined) failuresBeforeReady += 1;
-    return readyAtMs !== undefined && performance.now() - readyAtMs >= SETTLED_AFTER_MS;
+      });
+    } catch (error) {
+      // A full disk or process table passes; the next attempt may find it gone.
+      return { how: error instanceof Error ? error.message : String(error), servedMs: undefined };
+    } finally {
+      life = undefined;
+    }
   };
 
   const liveOnAndOn = async (): Promise<void> => {
     let backoffMs = FIRST_BACKOFF_MS;
     while (!stopRequested.signal.aborted) {
-      const settled = await liveOnce();
-      if (failuresBeforeReady >= attemptsAllowed) firstReady.reject(new Error(lastEnd));
-      if (stopRequested.signal.aborted) return;
-      if (settled) backoffMs = FIRST_BACKOFF_MS;
+      const { how, servedMs } = await liveOnce();
+      events.ended(how, !stopRequested.signal.aborted);
+      if (servedMs === undefined) failuresBeforeReady += 1;
+      if (failuresBeforeReady >= attemptsAllowed) firstReady.reject(new Error(how));
+      if (servedMs !== undefined && servedMs >= SETTLED_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
       await delay(backoffMs, undefined, { signal: stopRequested.signal }).catch(() => undefined);
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS);
     }
   };
   const wholeLife = liveOnAndOn();
-  wholeLife.catch((error: unknown) => firstReady.reject(error));
 
   return {
-    name: specification.name,
     untilFirstReady: (attempts) => {
       attemptsAllowed = attempts;
       return firstReady.promise;
@@ -166,7 +185,7 @@ export function supervise(specification: ChildSpecification, events: ChildEvents
       const current = life;
       current?.child.kill(specification.stopSignal);
       const force = setTimeout(() => current?.child.kill('SIGKILL'), specification.stopGraceMs);
-      await wholeLife.catch(() => undefined);
+      await wholeLife;
       clearTimeout(force);
     },
   };
