@@ -1,0 +1,186 @@
+import { formatUsd } from '#shared/money.ts';
+import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
+import { grantCredit, MAX_GRANT_NANO } from '../ledger/grant-credit.ts';
+import { findEntries, type LedgerEntryRow, listAllEntries, listEntriesOf } from '../ledger/list-entries.ts';
+import { accountRef, freshAccount } from './account.ts';
+import { reachableOrNothing } from './api-key.ts';
+import { builder } from './builder.ts';
+import { encodeGlobalId, uuidOf } from './global-ids.ts';
+import { inIdOrder } from './id-order.ts';
+import { loadPageOfParent, pageById } from './page.ts';
+import { type RequestContext, requireActor } from './request-context.ts';
+import { type Payload, runRepeatableMutation } from './run-mutation.ts';
+import { userErrorRef } from './user-error.ts';
+
+const entryKind = builder.enumType('LedgerEntryKind', {
+  description: 'Why money moved.',
+  values: {
+    USAGE: { value: 'usage', description: 'Requests were billed.' },
+    CREDIT_GRANT: { value: 'credit_grant', description: 'An operator gave credit.' },
+    REVERSAL: { value: 'reversal', description: 'An earlier transaction was corrected.' },
+  } as const,
+});
+
+const ledgerAccountKind = builder.enumType('LedgerAccountKind', {
+  description: 'Which account of the double-entry ledger an entry is on.',
+  values: {
+    CUSTOMER_AVAILABLE: { value: 'customer_available', description: "A customer's paid credit." },
+    CUSTOMER_PROMOTIONAL: { value: 'customer_promotional', description: "A customer's promotional credit." },
+    USAGE_REVENUE: { value: 'usage_revenue', description: 'What customers have used.' },
+    STRIPE_CLEARING: { value: 'stripe_clearing', description: 'Payments under way.' },
+    FEES: { value: 'fees', description: 'Payment fees.' },
+    REFUNDS: { value: 'refunds', description: 'Refunds.' },
+    ADJUSTMENTS: { value: 'adjustments', description: 'Credit given or taken by operators.' },
+  } as const,
+});
+
+const ledgerEntryRef = builder.loadableNodeRef('LedgerEntry', {
+  id: { resolve: (entry) => entry.id },
+  load: async (ids: string[], { database, actor }: RequestContext) => {
+    const rows = await findEntries(database, ids);
+    return inIdOrder(
+      ids,
+      rows.filter((row) => actor && mayRead(actor, row)),
+      (row) => row.id,
+    );
+  },
+  toKey: (entry) => entry.id,
+  cacheResolved: true,
+});
+
+function mayRead(actor: Parameters<typeof canReachAccount>[0], entry: LedgerEntryRow): boolean {
+  return entry.accountId === null ? actor.kind === 'operator' : canReachAccount(actor, entry.accountId);
+}
+
+ledgerEntryRef.implement({
+  description:
+    'One side of a movement of money. Entries are never changed; a correction is a new one. The entries of a transaction sum to zero.',
+  authScopes: (entry) => (entry.accountId === null ? { operator: true } : { reaches: entry.accountId }),
+  fields: (t) => ({
+    transactionId: t.id({
+      description: 'Groups the entries of one movement, `txn_…`.',
+      resolve: (entry) => encodeGlobalId('LedgerTransaction', entry.transactionId),
+    }),
+    amountUsd: t.string({
+      description: 'USD, exact; positive increases what the account has.',
+      resolve: (entry) => formatUsd(entry.amountNano),
+    }),
+    amountNano: t.field({
+      type: 'NanoUSD',
+      description: 'As `amountUsd`, in nano-USD.',
+      resolve: (entry) => entry.amountNano,
+    }),
+    kind: t.field({ type: entryKind, description: 'Why money moved.', resolve: (entry) => entry.kind }),
+    description: t.exposeString('description', { description: 'What happened, for people.' }),
+    ledgerAccount: t.field({
+      type: ledgerAccountKind,
+      description: 'Which ledger account it is on.',
+      resolve: (entry) => entry.ledgerAccountKind,
+    }),
+    account: t.field({
+      type: accountRef,
+      nullable: true,
+      description: 'Whose it is; null for the entries of system accounts.',
+      resolve: (entry) => entry.accountId,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was posted.' }),
+  }),
+});
+
+function entriesOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[1]) {
+  return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+    loadPageOfParent<LedgerEntryRow>(context, {
+      name: 'ledgerEntries',
+      parentId: accountId,
+      range,
+      parentOf: (row) => row.accountId ?? '',
+      load: (accountIds) => listEntriesOf(context.database, accountIds, range),
+    }),
+  );
+}
+
+builder.objectField(accountRef, 'ledgerEntries', (t) =>
+  t.connection({
+    type: ledgerEntryRef,
+    description: 'The movements of its balance, newest first.',
+    resolve: (account, args, context) => entriesOfAccount(context, account.id, args),
+  }),
+);
+
+builder.queryField('ledgerEntries', (t) =>
+  t.connection({
+    type: ledgerEntryRef,
+    description:
+      'Ledger entries, newest first: those of one account, or all that the token may see; for operators that is the whole ledger, system accounts included.',
+    authScopes: { signedIn: true },
+    args: { accountId: t.arg.id({ description: 'Only the entries of this account.' }) },
+    resolve: (_root, { accountId, ...args }, context) => {
+      const only = accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
+      if (only !== null) return entriesOfAccount(context, reachableOrNothing(context, only), args);
+      return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        listAllEntries(context.database, range),
+      );
+    },
+  }),
+);
+
+const creditGrantInput = builder.inputType('CreditGrantInput', {
+  description: 'Credit to give.',
+  fields: (t) => ({
+    accountId: t.id({ required: true, description: 'Global id of the account.' }),
+    amountUsd: t.string({
+      required: true,
+      description: `Decimal USD above 0, exact, at most ${formatUsd(MAX_GRANT_NANO)}, such as "25.00".`,
+    }),
+    reason: t.string({ required: true, description: '1 to 500 characters; becomes the description.' }),
+    idempotencyKey: t.string({
+      description: 'Required here or in the header: the same key gives credit once, ever.',
+    }),
+  }),
+});
+
+const creditGrantPayload = builder
+  .objectRef<Payload<{ ledgerEntryId: string; accountId: string }>>('CreditGrantPayload')
+  .implement({
+    description: 'The result of `creditGrant`.',
+    fields: (t) => ({
+      creditGrant: t.field({
+        type: ledgerEntryRef,
+        nullable: true,
+        description: "The entry on the customer's side; null when the mutation was refused.",
+        resolve: ({ value }) => value?.ledgerEntryId,
+      }),
+      account: t.field({
+        type: accountRef,
+        nullable: true,
+        description: 'The account; null when the mutation was refused.',
+        resolve: ({ value }, _args, context) => value && freshAccount(context, value.accountId),
+      }),
+      userErrors: t.expose('userErrors', {
+        type: [userErrorRef],
+        description: 'Why it was refused, if it was.',
+      }),
+    }),
+  });
+
+builder.mutationField('creditGrant', (t) =>
+  t.field({
+    type: creditGrantPayload,
+    description: 'Gives an account credit. Operators only. Needs an idempotency key.',
+    authScopes: { operator: true },
+    args: { input: t.arg({ type: creditGrantInput, required: true, description: 'The credit.' }) },
+    resolve: (_root, { input }, context) =>
+      runRepeatableMutation(
+        context,
+        { mutation: 'creditGrant', input, keyRequired: true },
+        (tx, idempotencyKey) =>
+          grantCredit(tx, {
+            accountId: uuidOf('Account', input.accountId),
+            amountUsd: input.amountUsd,
+            reason: input.reason,
+            // The answer is forgotten after a day; the ledger remembers its key for good.
+            idempotencyKey: `credit-grant:${requireActor(context).tokenId}:${idempotencyKey}`,
+          }),
+      ),
+  }),
+);

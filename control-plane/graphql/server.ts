@@ -1,0 +1,99 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { useDisableIntrospection } from '@graphql-yoga/plugin-disable-introspection';
+import { GraphQLError } from 'graphql';
+import { createYoga, type Plugin } from 'graphql-yoga';
+import type { Logger } from 'pino';
+import { authenticateToken } from '../accounts/authenticate-token.ts';
+import { describeFault } from '../describe-fault.ts';
+import { queryLimits } from './query-limits.ts';
+import { type ApiResources, type RequestContext, unauthenticated } from './request-context.ts';
+import { schema } from './schema.ts';
+
+/** What the HTTP server hands over with each request. */
+export interface ServerContext {
+  readonly requestId: string;
+}
+
+const MAX_BODY_BYTES = 256 * 1024;
+const BEARER = /^Bearer +(\S+)$/i;
+
+const WELCOME_QUERY = `# Put your token into the headers below: {"authorization": "Bearer <token>"}
+{
+  viewer {
+    kind
+    account { name balance { availableUsd heldUsd } }
+  }
+}
+`;
+
+/** The GraphQL endpoint as a request handler for \`node:http\`. */
+export function createGraphqlServer(
+  resources: ApiResources,
+  options: { readonly development: boolean; readonly logger: Logger },
+) {
+  return createYoga<ServerContext, RequestContext>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    landingPage: false,
+    graphiql: options.development && { title: 'CrossModel', defaultQuery: WELCOME_QUERY },
+    cors: false,
+    multipart: false,
+    batching: false,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    logging: false,
+    context: async ({ request, requestId }) => ({
+      ...resources,
+      requestId,
+      actor: await identify(resources, request.headers.get('authorization')),
+      idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
+    }),
+    maskedErrors: { maskError: (error) => maskError(error, options.logger) },
+    plugins: [
+      ...queryLimits({ suggestFields: options.development }),
+      ...(options.development ? [] : [useDisableIntrospection()]),
+      nameRequestInErrors,
+    ],
+  });
+}
+
+/** No token is an anonymous caller, to whom every field is closed; a wrong one is refused before anything runs. */
+async function identify(
+  { database }: ApiResources,
+  authorization: string | null,
+): Promise<RequestContext['actor']> {
+  if (authorization === null) return undefined;
+  const token = BEARER.exec(authorization)?.[1];
+  const actor = token === undefined ? undefined : await authenticateToken(database, token);
+  if (!actor) throw unauthenticated();
+  return actor;
+}
+
+const requestIds = new AsyncLocalStorage<string>();
+
+/** Errors made for the caller pass; everything else is a fault of ours, which is logged and not shown. */
+function maskError(error: unknown, logger: Logger): Error {
+  const cause = error instanceof GraphQLError ? error.originalError : error;
+  if (error instanceof GraphQLError && (cause === undefined || cause instanceof GraphQLError)) return error;
+  logger.error({ requestId: requestIds.getStore(), fault: describeFault(cause) }, 'A GraphQL request failed');
+  return new GraphQLError('Something went wrong on our side.', {
+    ...(error instanceof GraphQLError ? { path: error.path, nodes: error.nodes } : {}),
+    extensions: { code: 'INTERNAL_SERVER_ERROR', unexpected: true },
+  });
+}
+
+/** Puts the request id into every error, so that a report can be found in the logs. */
+const nameRequestInErrors: Plugin<RequestContext, ServerContext> = {
+  onResultProcess({ result, setResult, serverContext }) {
+    if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
+    setResult({
+      ...result,
+      errors: result.errors.map(
+        (error) =>
+          new GraphQLError(error.message, {
+            ...error,
+            extensions: { ...error.extensions, requestId: serverContext.requestId },
+          }),
+      ),
+    });
+  },
+};

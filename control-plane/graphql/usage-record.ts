@@ -1,0 +1,165 @@
+import { formatUsd } from '#shared/money.ts';
+import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
+import {
+  findUsageRecords,
+  listAllUsageRecords,
+  listUsageRecordsOf,
+  listUsageRecordsOfKeys,
+  type UsageRecordRow,
+} from '../usage/list-usage-records.ts';
+import { accountRef } from './account.ts';
+import { apiKeyRef, reachableOrNothing } from './api-key.ts';
+import { builder } from './builder.ts';
+import { encodeGlobalId, uuidOf } from './global-ids.ts';
+import { inIdOrder } from './id-order.ts';
+import { loadPageOfParent, pageById } from './page.ts';
+import { type RequestContext, requireActor } from './request-context.ts';
+
+const usageStatus = builder.enumType('UsageStatus', {
+  description: 'How a request ended.',
+  values: {
+    SUCCESS: { value: 'success', description: 'Answered in full.' },
+    ERROR: { value: 'error', description: 'Refused or failed; costs nothing unless tokens were delivered.' },
+    ABORTED: { value: 'aborted', description: 'The client left; billed for what was produced.' },
+  } as const,
+});
+
+const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
+  id: { resolve: (record) => record.requestId },
+  load: async (ids: string[], { database, actor }: RequestContext) => {
+    const rows = await findUsageRecords(database, ids);
+    return inIdOrder(
+      ids,
+      rows.filter((row) => actor && canReachAccount(actor, row.accountId)),
+      (row) => row.requestId,
+    );
+  },
+  toKey: (record) => record.requestId,
+  cacheResolved: true,
+});
+
+usageRecordRef.implement({
+  description: 'What one request used and cost. Never a prompt or a completion.',
+  authScopes: (record) => ({ reaches: record.accountId }),
+  fields: (t) => ({
+    requestId: t.id({
+      description: 'The `x-request-id` of the answer, `req_cm_…`.',
+      resolve: (record) => encodeGlobalId('UsageRecord', record.requestId),
+    }),
+    account: t.field({ type: accountRef, description: 'Who pays.', resolve: (record) => record.accountId }),
+    apiKey: t.field({
+      type: apiKeyRef,
+      description: 'The key that was used.',
+      resolve: (record) => record.apiKeyId,
+    }),
+    status: t.field({ type: usageStatus, description: 'How it ended.', resolve: (record) => record.status }),
+    model: t.exposeString('modelId', {
+      nullable: true,
+      description:
+        'The model of the catalog that was billed; null when the request failed before one was known.',
+    }),
+    requestedModel: t.exposeString('requestedModel', {
+      nullable: true,
+      description: 'The name that the client asked for.',
+    }),
+    alias: t.exposeString('alias', { nullable: true, description: 'The alias that the name went through.' }),
+    dialect: t.exposeString('dialect', {
+      description: "The client's protocol: `chat`, `responses` or `messages`.",
+    }),
+    upstream: t.exposeString('upstream', {
+      nullable: true,
+      description: 'The upstream that answered; null when none was asked.',
+    }),
+    sandbox: t.exposeBoolean('sandbox', { description: 'True when the built-in sandbox answered.' }),
+    stream: t.exposeBoolean('stream', { description: 'True when the answer was streamed.' }),
+    httpStatus: t.exposeInt('httpStatus', { description: 'The status of the answer.' }),
+    errorCode: t.exposeString('errorCode', { nullable: true, description: 'The error code of the answer.' }),
+    inputTokens: t.exposeInt('inputTokens', { description: 'Input tokens, without those of the cache.' }),
+    outputTokens: t.exposeInt('outputTokens', { description: 'Output tokens, reasoning included.' }),
+    reasoningTokens: t.exposeInt('reasoningTokens', { description: 'The reasoning part of the output.' }),
+    cacheReadTokens: t.exposeInt('cacheReadTokens', { description: 'Tokens read from the prompt cache.' }),
+    cacheWriteTokens: t.int({
+      description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
+      resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
+    }),
+    estimated: t.exposeBoolean('estimated', {
+      description: 'True when the provider sent no counts and these are ours.',
+    }),
+    costUsd: t.string({
+      description: 'What it cost, USD, exact.',
+      resolve: (record) => formatUsd(record.costNano),
+    }),
+    costNano: t.field({
+      type: 'NanoUSD',
+      description: 'As `costUsd`, in nano-USD.',
+      resolve: (record) => record.costNano,
+    }),
+    priceId: t.id({
+      nullable: true,
+      description: 'The price version it was billed by; null when nothing was billable.',
+      resolve: ({ priceVersionId }) => priceVersionId && encodeGlobalId('Price', priceVersionId),
+    }),
+    latencyMs: t.exposeInt('latencyMs', { description: 'From arrival to the last byte, ms.' }),
+    firstTokenMs: t.exposeInt('firstTokenMs', {
+      nullable: true,
+      description: 'From arrival to the first content, ms; null when there was none.',
+    }),
+    requestCount: t.exposeInt('requestCount', {
+      description: 'How many requests it stands for: many refusals in one second share one record.',
+    }),
+    createdAt: t.expose('occurredAt', { type: 'DateTime', description: 'When the request was admitted.' }),
+  }),
+});
+
+function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[1]) {
+  return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+    loadPageOfParent<UsageRecordRow>(context, {
+      name: 'usageRecordsOfAccount',
+      parentId: accountId,
+      range,
+      parentOf: (row) => row.accountId,
+      load: (accountIds) => listUsageRecordsOf(context.database, accountIds, range),
+    }),
+  );
+}
+
+builder.objectField(accountRef, 'usageRecords', (t) =>
+  t.connection({
+    type: usageRecordRef,
+    description: 'Its requests, newest first.',
+    resolve: (account, args, context) => recordsOfAccount(context, account.id, args),
+  }),
+);
+
+builder.objectField(apiKeyRef, 'usageRecords', (t) =>
+  t.connection({
+    type: usageRecordRef,
+    description: 'The requests made with it, newest first.',
+    resolve: (key, args, context) =>
+      pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+        loadPageOfParent<UsageRecordRow>(context, {
+          name: 'usageRecordsOfKey',
+          parentId: key.id,
+          range,
+          parentOf: (row) => row.apiKeyId,
+          load: (apiKeyIds) => listUsageRecordsOfKeys(context.database, apiKeyIds, range),
+        }),
+      ),
+  }),
+);
+
+builder.queryField('usageRecords', (t) =>
+  t.connection({
+    type: usageRecordRef,
+    description: 'Requests, newest first: those of one account, or all that the token may see.',
+    authScopes: { signedIn: true },
+    args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
+    resolve: (_root, { accountId, ...args }, context) => {
+      const only = accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
+      if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
+      return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+        listAllUsageRecords(context.database, range),
+      );
+    },
+  }),
+);

@@ -1,0 +1,121 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { sql } from 'drizzle-orm';
+import type { Logger } from 'pino';
+import { systemClock } from '#shared/clock.ts';
+import { createIdMinter, formatId } from '#shared/identifiers.ts';
+import type { ApiResources } from './graphql/request-context.ts';
+import { createGraphqlServer } from './graphql/server.ts';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const READY_QUERY_TIMEOUT_MS = 2_000;
+
+const mintRequestId = createIdMinter(systemClock);
+
+export interface ApiServer {
+  /** The port that it listens on. */
+  readonly port: number;
+  /** Stops listening and waits for the answers under way. */
+  close(): Promise<void>;
+}
+
+/** Serves `/graphql`, `/healthz` and `/readyz` on `node:http`. Resolves once it listens. */
+export async function startApiServer(
+  resources: ApiResources,
+  options: {
+    readonly development: boolean;
+    readonly logger: Logger;
+    readonly bindAddress: string;
+    readonly port: number;
+  },
+): Promise<ApiServer> {
+  const graphql = createGraphqlServer(resources, options);
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+    },
+    (request, response) => {
+      const requestId = formatId('UsageRecord', mintRequestId());
+      response.setHeader('x-request-id', requestId);
+      const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      if (path === '/healthz') return answer(response, 200, { status: 'ok' });
+      if (path === '/readyz') return void answerReadiness(resources, response);
+      if (path !== '/graphql')
+        return refuse(response, requestId, 404, 'NOT_FOUND', 'Nothing is served here.');
+      if (request.method === 'POST' && !isJson(request))
+        return refuse(
+          response,
+          requestId,
+          415,
+          'UNSUPPORTED_MEDIA_TYPE',
+          'Send content-type: application/json.',
+        );
+      return void graphql(request, response, { requestId });
+    },
+  );
+  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  await listen(server, options);
+  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+function listen(server: Server, { port, bindAddress }: { port: number; bindAddress: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, bindAddress, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+/** Browsers send no JSON to another origin without asking first, so this also keeps forged form posts out. */
+function isJson(request: IncomingMessage): boolean {
+  return /^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '');
+}
+
+/** Ready means that Postgres answers; Redis only takes the held amounts out of balances when it is away. */
+async function answerReadiness({ database, redis }: ApiResources, response: ServerResponse): Promise<void> {
+  const timeout = new Promise<boolean>((resolve) => {
+    setTimeout(resolve, READY_QUERY_TIMEOUT_MS, false).unref();
+  });
+  const query = database.execute(sql`select 1`).then(
+    () => true,
+    () => false,
+  );
+  const postgres = await Promise.race([query, timeout]);
+  answer(response, postgres ? 200 : 503, {
+    status: postgres ? 'ready' : 'not_ready',
+    postgres: postgres ? 'up' : 'down',
+    redis: redis.status === 'ready' ? 'up' : 'down',
+  });
+}
+
+function refuse(
+  response: ServerResponse,
+  requestId: string,
+  status: number,
+  code: string,
+  message: string,
+): void {
+  answer(response, status, { errors: [{ message, extensions: { code, requestId } }] });
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+  });
+  response.end(JSON.stringify(body));
+}

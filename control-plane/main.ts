@@ -1,0 +1,85 @@
+import { type Logger, pino } from 'pino';
+import { openDatabase } from '#db/client.ts';
+import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
+import { openRedisLink } from '#shared/redis-link.ts';
+import { startApiServer } from './http-server.ts';
+import { type ControlPlaneSettings, readSettings, SettingsError } from './settings.ts';
+import { startWorkers } from './workers.ts';
+
+const API_CONNECTIONS = 10;
+const WORKER_CONNECTIONS = 5;
+const SHUTDOWN_DEADLINE_MS = 15_000;
+
+interface Part {
+  close(): Promise<void>;
+}
+
+/** Answers the GraphQL API. */
+async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
+  const clients = openDatabase(settings.databaseUrl, {
+    max: API_CONNECTIONS,
+    applicationName: 'crossmodel-api',
+  });
+  const link = openRedisLink(settings.redisUrl, 'api', logger);
+  const server = await startApiServer(
+    { database: clients.database, redis: link.client, sealingKey: settings.sealingKey },
+    {
+      development: settings.mode === 'development',
+      logger,
+      bindAddress: settings.bindAddress,
+      port: settings.controlPlanePort,
+    },
+  );
+  logger.info({ port: server.port }, 'The GraphQL API is listening');
+  return {
+    close: async () => {
+      await server.close();
+      link.close();
+      await clients.close();
+    },
+  };
+}
+
+/** Moves what has to move between Postgres and Redis. */
+async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
+  const clients = openDatabase(settings.databaseUrl, {
+    max: WORKER_CONNECTIONS,
+    applicationName: 'crossmodel-workers',
+  });
+  const workers = await startWorkers({
+    clients,
+    redisUrl: settings.redisUrl,
+    logger,
+    sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
+  });
+  return {
+    close: async () => {
+      await workers.close();
+      await clients.close();
+    },
+  };
+}
+
+async function start(settings: ControlPlaneSettings): Promise<void> {
+  const logger = pino({
+    level: settings.logLevel,
+    base: { process: `control-plane-${settings.role}` },
+    redact: ['*.authorization', '*.cookie'],
+  });
+  const parts: Part[] = [];
+  onShutdown(async () => {
+    // The API first: what it has accepted reaches Postgres before the workers that carry it on end.
+    for (const part of parts) await part.close();
+  }, SHUTDOWN_DEADLINE_MS);
+  if (settings.role !== 'workers') parts.push(await startApi(settings, logger));
+  if (settings.role !== 'api') parts.push(await startBackgroundWork(settings, logger));
+  announceReady();
+}
+
+try {
+  await start(readSettings());
+} catch (error) {
+  const message = error instanceof SettingsError ? error.message : String(error);
+  process.stderr.write(`control-plane: ${message}\n`);
+  process.exit(1);
+}
