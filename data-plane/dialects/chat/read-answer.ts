@@ -1,0 +1,226 @@
+import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
+import {
+  JSON_KINDS,
+  type JsonKind,
+  type JsonSink,
+  type JsonWatch,
+  SCAN_OK,
+  scanJson,
+  watchFields,
+} from '#data-plane/json/scan-json.ts';
+import type { TokenUsage } from '#shared/token-usage.ts';
+import { readChatUsage } from './read-usage.ts';
+
+const SLOTS = {
+  model: 0,
+  usage: 1,
+  vendorUsage: 2,
+  choices: 3,
+  choice: 4,
+  index: 5,
+  finishReason: 6,
+  error: 7,
+  text: 8,
+  generated: 9,
+  ignored: 10,
+} as const;
+
+const text = { slot: SLOTS.text };
+const generated = { slot: SLOTS.generated };
+const ignored = SLOTS.ignored;
+const namedArguments: JsonWatch = { fields: watchFields({ name: generated, arguments: text }) };
+/** Typed parts, as in Mistral's `content: [{type: "thinking", thinking: [{text}]}]`. */
+const textParts: JsonWatch = {
+  items: {
+    slot: ignored,
+    within: {
+      fields: watchFields({
+        text,
+        thinking: {
+          slot: ignored,
+          within: { items: { slot: ignored, within: { fields: watchFields({ text }) } } },
+        },
+      }),
+    },
+  },
+};
+
+/** A `delta` or a `message`. */
+const answer: JsonWatch = {
+  fields: watchFields({
+    content: { slot: SLOTS.text, within: textParts },
+    refusal: text,
+    reasoning: text,
+    reasoning_content: text,
+    // The same thoughts again, typed: generated content, but not more text.
+    reasoning_details: { slot: ignored, within: { items: generated } },
+    tool_calls: {
+      slot: ignored,
+      within: {
+        items: {
+          slot: SLOTS.generated,
+          within: { fields: watchFields({ function: { slot: ignored, within: namedArguments } }) },
+        },
+      },
+    },
+    function_call: { slot: SLOTS.generated, within: namedArguments },
+    audio: generated,
+    images: { slot: ignored, within: { items: generated } },
+  }),
+};
+
+const choice: JsonWatch = {
+  fields: watchFields({
+    index: { slot: SLOTS.index },
+    finish_reason: { slot: SLOTS.finishReason },
+    delta: { slot: ignored, within: answer },
+    message: { slot: ignored, within: answer },
+    error: { slot: SLOTS.error },
+  }),
+};
+
+const ANSWER_WATCH: JsonWatch = {
+  fields: watchFields({
+    model: { slot: SLOTS.model },
+    usage: { slot: SLOTS.usage },
+    x_groq: { slot: ignored, within: { fields: watchFields({ usage: { slot: SLOTS.vendorUsage } }) } },
+    choices: { slot: SLOTS.choices, within: { items: { slot: SLOTS.choice, within: choice } } },
+    error: { slot: SLOTS.error },
+  }),
+};
+
+const DONE = Buffer.from('[DONE]');
+const OPEN_BRACE = 0x7b;
+/** Choices above this index are not tracked: `n` is at most a few in practice. */
+const TRACKED_CHOICES = 30;
+const QUOTES = 2;
+
+/** Reads chat chunks and bodies of one provider answer. */
+export class ChatAnswerReader implements AnswerReader, JsonSink {
+  modelStart = 0;
+  modelEnd = 0;
+  usage: TokenUsage | undefined;
+  textBytes = 0;
+  #seenChoices = 0;
+  #finishedChoices = 0;
+
+  #bytes: Buffer = DONE;
+  #hasChoices = false;
+  #choiceCount = 0;
+  #choiceIndex = 0;
+  #choiceFinished = false;
+  #hasContent = false;
+  #hasError = false;
+  #hasUsage = false;
+
+  get finished(): boolean {
+    return this.#seenChoices !== 0 && (this.#seenChoices & ~this.#finishedChoices) === 0;
+  }
+
+  readChunk(bytes: Buffer, start: number, end: number): Piece {
+    if (isDone(bytes, start, end)) return PIECES.end;
+    if (!this.#scan(bytes, start, end)) return PIECES.garbage;
+    if (this.#hasError) return PIECES.error;
+    if (this.#hasContent) return PIECES.content;
+    return this.#hasUsage && this.#choiceCount === 0 ? PIECES.usageOnly : PIECES.preamble;
+  }
+
+  readBody(bytes: Buffer): Piece {
+    if (!this.#scan(bytes, 0, bytes.length)) return PIECES.garbage;
+    if (this.#hasError) return PIECES.error;
+    return this.#hasChoices ? PIECES.content : PIECES.garbage;
+  }
+
+  #scan(bytes: Buffer, start: number, end: number): boolean {
+    this.#bytes = bytes;
+    this.modelStart = 0;
+    this.modelEnd = 0;
+    this.#hasChoices = false;
+    this.#choiceCount = 0;
+    this.#choiceIndex = 0;
+    this.#choiceFinished = false;
+    this.#hasContent = false;
+    this.#hasError = false;
+    this.#hasUsage = false;
+    const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
+    this.#bytes = DONE;
+    return valid && opensObject(bytes, start, end);
+  }
+
+  value(slot: number, kind: JsonKind, start: number, end: number): void {
+    switch (slot) {
+      case SLOTS.text:
+        if (kind === JSON_KINDS.string && end - start > QUOTES) {
+          this.textBytes += end - start - QUOTES;
+          this.#hasContent = true;
+        }
+        return;
+      case SLOTS.generated:
+        if (kind !== JSON_KINDS.null) this.#hasContent = true;
+        return;
+      case SLOTS.model:
+        if (kind !== JSON_KINDS.string) return;
+        this.modelStart = start;
+        this.modelEnd = end;
+        return;
+      case SLOTS.index:
+        this.#choiceIndex = Number(this.#bytes.toString('latin1', start, end));
+        return;
+      case SLOTS.finishReason:
+        if (kind === JSON_KINDS.string) this.#choiceFinished = true;
+        return;
+      case SLOTS.choice:
+        this.#endChoice();
+        return;
+      case SLOTS.choices:
+        this.#hasChoices = kind === JSON_KINDS.array;
+        return;
+      case SLOTS.error:
+        if (kind !== JSON_KINDS.null) this.#hasError = true;
+        return;
+      case SLOTS.usage:
+        this.#readUsage(kind, start, end);
+        return;
+      case SLOTS.vendorUsage:
+        if (!this.#hasUsage) this.#readUsage(kind, start, end);
+        return;
+    }
+  }
+
+  #endChoice(): void {
+    this.#choiceCount += 1;
+    const bit = this.#choiceIndex >= 0 && this.#choiceIndex < TRACKED_CHOICES ? 1 << this.#choiceIndex : 0;
+    this.#seenChoices |= bit;
+    if (this.#choiceFinished) {
+      this.#finishedChoices |= bit;
+      this.#hasContent = true;
+    }
+    this.#choiceIndex = 0;
+    this.#choiceFinished = false;
+  }
+
+  #readUsage(kind: JsonKind, start: number, end: number): void {
+    if (kind !== JSON_KINDS.object) return;
+    const counts = readChatUsage(JSON.parse(this.#bytes.toString('utf8', start, end)));
+    if (counts === undefined) return;
+    this.#hasUsage = true;
+    this.usage = counts;
+  }
+
+  /** Providers repeat keys at most by accident; the client's parser decides, as it would without us. */
+  ambiguousKey(): void {}
+}
+
+function isDone(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start !== DONE.length) return false;
+  for (let index = 0; index < DONE.length; index += 1) {
+    if (bytes[start + index] !== DONE[index]) return false;
+  }
+  return true;
+}
+
+function opensObject(bytes: Buffer, start: number, end: number): boolean {
+  let at = start;
+  while (at < end && (bytes[at] ?? 0) <= 0x20) at += 1;
+  return bytes[at] === OPEN_BRACE;
+}

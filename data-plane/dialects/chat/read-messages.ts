@@ -1,0 +1,230 @@
+import { decodeJsonString, JSON_KINDS, type JsonKind } from '#data-plane/json/scan-json.ts';
+import { type Fault, fault } from '#shared/fault.ts';
+import { SLOTS } from './request-watch.ts';
+
+const ROLES: ReadonlySet<string> = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
+/** An inline file is at least this long; anything shorter only names one. */
+const INLINE_FILE_BYTES = 1_024;
+const ABSENT = 0;
+type KindOrAbsent = JsonKind | typeof ABSENT;
+
+/**
+ * Checks `messages` while the body is scanned, one message at a time, and measures its media. Keeps the first fault:
+ * `invalid_messages`, `unsupported_message_role` or `tool_call_id_mismatch`.
+ */
+export class MessagesReader {
+  failure: Fault | undefined;
+  images = 0;
+  videos = 0;
+  audioBytes = 0;
+  fileReferences = 0;
+  /** Bytes of content blocks that are not text. */
+  mediaBytes = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #messageIndex = 0;
+  /** Ids that the nearest assistant message so far has called with. */
+  #openCallIds: string[] = [];
+
+  #role: string | undefined;
+  #roleKind: KindOrAbsent = ABSENT;
+  #contentKind: KindOrAbsent = ABSENT;
+  #toolCallsKind: KindOrAbsent = ABSENT;
+  #toolCallIdKind: KindOrAbsent = ABSENT;
+  #toolCallId = '';
+  #hasOtherAnswer = false;
+  #callIds: string[] = [];
+  #callIndex = 0;
+  #callId: string | undefined;
+  #callIsFunction = true;
+  #blockIndex = 0;
+  #blockType: string | undefined;
+  #videoFrames = 0;
+  #badPart: string | undefined;
+
+  reset(bytes: Uint8Array): void {
+    this.failure = undefined;
+    this.images = 0;
+    this.videos = 0;
+    this.audioBytes = 0;
+    this.fileReferences = 0;
+    this.mediaBytes = 0;
+    this.#bytes = bytes;
+    this.#messageIndex = 0;
+    this.#openCallIds = [];
+    this.#beginMessage();
+  }
+
+  #beginMessage(): void {
+    this.#role = undefined;
+    this.#roleKind = ABSENT;
+    this.#contentKind = ABSENT;
+    this.#toolCallsKind = ABSENT;
+    this.#toolCallIdKind = ABSENT;
+    this.#toolCallId = '';
+    this.#hasOtherAnswer = false;
+    this.#callIds = [];
+    this.#callIndex = 0;
+    this.#blockIndex = 0;
+    this.#videoFrames = 0;
+    this.#badPart = undefined;
+    this.#beginPart();
+  }
+
+  /** Parts are content blocks and tool calls: both are small objects inside a message. */
+  #beginPart(): void {
+    this.#blockType = undefined;
+    this.#callId = undefined;
+    this.#callIsFunction = true;
+  }
+
+  /** Messages seen so far. */
+  get count(): number {
+    return this.#messageIndex;
+  }
+
+  value(slot: number, kind: JsonKind, start: number, end: number): void {
+    switch (slot) {
+      case SLOTS.role:
+        this.#roleKind = kind;
+        this.#role = this.#text(kind, start, end);
+        return;
+      case SLOTS.content:
+        this.#contentKind = kind;
+        return;
+      case SLOTS.toolCallId:
+        this.#toolCallIdKind = kind;
+        this.#toolCallId = this.#text(kind, start, end) ?? '';
+        return;
+      case SLOTS.toolCalls:
+        this.#toolCallsKind = kind;
+        return;
+      case SLOTS.otherAnswer:
+        if (kind !== JSON_KINDS.null) this.#hasOtherAnswer = true;
+        return;
+      case SLOTS.contentBlockType:
+        this.#blockType = this.#text(kind, start, end);
+        return;
+      case SLOTS.videoFrame:
+        this.#videoFrames += 1;
+        return;
+      case SLOTS.contentBlock:
+        this.#endContentBlock(kind, end - start);
+        return;
+      case SLOTS.toolCallOwnId:
+        this.#callId = this.#text(kind, start, end);
+        return;
+      case SLOTS.toolCallType:
+        this.#callIsFunction = this.#text(kind, start, end) === 'function';
+        return;
+      case SLOTS.toolCall:
+        this.#endToolCall(kind);
+        return;
+      case SLOTS.message:
+        this.#endMessage(kind);
+        return;
+    }
+  }
+
+  #text(kind: JsonKind, start: number, end: number): string | undefined {
+    return kind === JSON_KINDS.string ? decodeJsonString(this.#bytes, start, end) : undefined;
+  }
+
+  #endContentBlock(kind: JsonKind, size: number): void {
+    if (kind !== JSON_KINDS.object || this.#blockType === undefined)
+      this.#badPart ??= `content[${this.#blockIndex}]`;
+    switch (this.#blockType) {
+      case 'image_url':
+        this.images += 1;
+        this.mediaBytes += size;
+        break;
+      case 'input_audio':
+        this.audioBytes += size;
+        this.mediaBytes += size;
+        break;
+      case 'video_url':
+        this.videos += 1;
+        this.mediaBytes += size;
+        break;
+      case 'video':
+        this.images += this.#videoFrames;
+        this.mediaBytes += size;
+        break;
+      case 'file':
+        if (size < INLINE_FILE_BYTES) this.fileReferences += 1;
+        break;
+    }
+    this.#blockIndex += 1;
+    this.#videoFrames = 0;
+    this.#beginPart();
+  }
+
+  #endToolCall(kind: JsonKind): void {
+    const part = `tool_calls[${this.#callIndex}]`;
+    if (kind !== JSON_KINDS.object) this.#badPart ??= part;
+    else if (this.#callId === undefined) this.#badPart ??= `${part}.id`;
+    else if (!this.#callIsFunction) this.#badPart ??= `${part}.type`;
+    else this.#callIds.push(this.#callId);
+    this.#callIndex += 1;
+    this.#beginPart();
+  }
+
+  #endMessage(kind: JsonKind): void {
+    this.failure ??= this.#checkMessage(kind, `messages[${this.#messageIndex}]`);
+    if (this.#role === 'assistant') this.#openCallIds = this.#callIds;
+    this.#messageIndex += 1;
+    this.#beginMessage();
+  }
+
+  #checkMessage(kind: JsonKind, path: string): Fault | undefined {
+    if (kind !== JSON_KINDS.object) return invalid(path, 'must be an object.');
+    if (this.#role === undefined) {
+      return invalid(`${path}.role`, this.#roleKind === ABSENT ? 'is required.' : 'must be a string.');
+    }
+    if (!ROLES.has(this.#role)) {
+      return fault(
+        'unsupported_message_role',
+        `'${path}.role' must be one of system, developer, user, assistant, tool.`,
+        { param: `${path}.role` },
+      );
+    }
+    return this.#checkContent(path) ?? this.#checkToolCalls(path);
+  }
+
+  #checkContent(path: string): Fault | undefined {
+    if (this.#badPart?.startsWith('content')) {
+      return invalid(`${path}.${this.#badPart}`, 'must be an object with a type.');
+    }
+    if (this.#contentKind === JSON_KINDS.string || this.#contentKind === JSON_KINDS.array) return undefined;
+    const isEmpty = this.#contentKind === ABSENT || this.#contentKind === JSON_KINDS.null;
+    if (!isEmpty) return invalid(`${path}.content`, 'must be a string, an array of content blocks or null.');
+    if (this.#role !== 'assistant') return invalid(`${path}.content`, 'is required.');
+    if (this.#callIndex > 0 || this.#hasOtherAnswer) return undefined;
+    return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');
+  }
+
+  #checkToolCalls(path: string): Fault | undefined {
+    if (this.#toolCallsKind !== ABSENT && this.#toolCallsKind !== JSON_KINDS.null) {
+      if (this.#toolCallsKind !== JSON_KINDS.array) return invalid(`${path}.tool_calls`, 'must be an array.');
+      if (this.#badPart !== undefined) {
+        return invalid(`${path}.${this.#badPart}`, 'is missing or not what a function call needs.');
+      }
+    }
+    if (this.#role !== 'tool') return undefined;
+    const param = `${path}.tool_call_id`;
+    if (this.#toolCallIdKind !== JSON_KINDS.string || this.#toolCallId === '') {
+      return invalid(param, 'is required for a message with the role tool.');
+    }
+    if (this.#openCallIds.includes(this.#toolCallId)) return undefined;
+    return fault(
+      'tool_call_id_mismatch',
+      `'${param}' names no tool call of the assistant message before it.`,
+      {
+        param,
+      },
+    );
+  }
+}
+
+function invalid(param: string, rule: string): Fault {
+  return fault('invalid_messages', `'${param}' ${rule}`, { param });
+}

@@ -1,0 +1,47 @@
+import { NO_TOKENS, type TokenUsage } from '#shared/token-usage.ts';
+
+/**
+ * Makes the token counts of an OpenAI-style `usage` object disjoint, the one place where that happens for chat providers.
+ * The prompt count includes cached and newly cached tokens everywhere in this family. Two providers leave a class out of
+ * the counts and show it only in the total: xAI its reasoning tokens, Mistral its audio input.
+ * Returns `undefined` when the counts are missing or make no sense: unknown is not zero.
+ */
+export function readChatUsage(usage: unknown): TokenUsage | undefined {
+  if (!isRecord(usage)) return undefined;
+  const prompt = count(usage.prompt_tokens);
+  const completion = count(usage.completion_tokens);
+  if (prompt === undefined || completion === undefined) return undefined;
+  const promptDetails = isRecord(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {};
+  const outputDetails = isRecord(usage.completion_tokens_details) ? usage.completion_tokens_details : {};
+  const reasoning = count(outputDetails.reasoning_tokens) ?? 0;
+  const audio = count(promptDetails.audio_tokens) ?? 0;
+  const cached =
+    count(promptDetails.cached_tokens) ??
+    count(usage.prompt_cache_hit_tokens) ??
+    count(usage.cached_tokens) ??
+    0;
+  const cacheRead = Math.min(cached, prompt);
+  const cacheWrite5m = Math.min(count(promptDetails.cache_write_tokens) ?? 0, prompt - cacheRead);
+
+  const uncounted = (count(usage.total_tokens) ?? 0) - prompt - completion;
+  const leftOutReasoning = uncounted > 0 && uncounted === reasoning ? reasoning : 0;
+  const leftOutAudio = leftOutReasoning === 0 && uncounted > 0 && uncounted === audio ? audio : 0;
+  const output = completion + leftOutReasoning;
+  return {
+    ...NO_TOKENS,
+    input: prompt - cacheRead - cacheWrite5m + leftOutAudio,
+    output,
+    reasoning: Math.min(reasoning, output),
+    cacheRead,
+    cacheWrite5m,
+    source: 'upstream',
+  };
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,55 @@
+import { encodeOpenAiFault } from '#data-plane/dialects/chat/faults.ts';
+import { encodeAnthropicFault } from '#data-plane/dialects/messages/faults.ts';
+import type { Gateway } from '#data-plane/gateway.ts';
+import type { RequestIntake } from '#data-plane/http/request-intake.ts';
+import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
+import { FAULTS, type Fault } from '#shared/fault.ts';
+import { formatId } from '#shared/identifiers.ts';
+
+export type ErrorShape = 'openai' | 'anthropic';
+
+/** One request and the way to its answer. */
+export interface Exchange {
+  /** UUIDv7; shown to the client as `req_cm_…`. */
+  readonly requestId: string;
+  readonly publicId: string;
+  readonly intake: RequestIntake;
+  readonly writer: ResponseWriter;
+  readonly shape: ErrorShape;
+  /** Monotonic ms of its arrival. */
+  readonly startedAtMs: number;
+}
+
+const MS_PER_SECOND = 1_000;
+const JSON_TYPE = 'application/json';
+
+export function openExchange(
+  gateway: Gateway,
+  intake: RequestIntake,
+  writer: ResponseWriter,
+  shape: ErrorShape,
+): Exchange {
+  const requestId = gateway.mintRequestId();
+  const startedAtMs = gateway.clock.monotonicMs();
+  return { requestId, publicId: formatId('UsageRecord', requestId), intake, writer, shape, startedAtMs };
+}
+
+/** The headers of every answer. Both id headers, because the two families of SDKs read different ones. */
+export function baseHeaders(exchange: Exchange, contentType: string): string[] {
+  return ['content-type', contentType, 'x-request-id', exchange.publicId, 'request-id', exchange.publicId];
+}
+
+export function answerJson(exchange: Exchange, body: Buffer | string): void {
+  exchange.writer.respond(200, baseHeaders(exchange, JSON_TYPE), body);
+}
+
+/** Answers with `fault` in the shape of the exchange. */
+export function answerFault(exchange: Exchange, fault: Fault, extraHeaders: HeaderList = []): void {
+  const headers = [...baseHeaders(exchange, JSON_TYPE), ...extraHeaders];
+  if (fault.retryAfterMs !== undefined) {
+    headers.push('retry-after', String(Math.ceil(fault.retryAfterMs / MS_PER_SECOND)));
+  }
+  const body =
+    exchange.shape === 'openai' ? encodeOpenAiFault(fault) : encodeAnthropicFault(fault, exchange.publicId);
+  exchange.writer.respond(fault.relayed?.status ?? FAULTS[fault.kind].status, headers, body);
+}

@@ -1,0 +1,85 @@
+import type { CompiledKey, CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { FaultKind } from '#shared/fault.ts';
+import { NO_TOKENS, type TokenUsage } from '#shared/token-usage.ts';
+import { type Dialect, USAGE_RECORD_FORMAT, type UsageRecord } from '#shared/usage-record.ts';
+import type { Exchange } from './exchange.ts';
+
+const MAX_REQUESTED_MODEL_LENGTH = 256;
+
+/** What is known of a request while it runs; turned into its usage record at the end. */
+export interface RequestFacts {
+  readonly dialect: Dialect;
+  readonly key: CompiledKey;
+  requestedModel: string | null;
+  model: string | null;
+  alias: string | null;
+  stream: boolean;
+  endUser: string | null;
+  upstream: CompiledUpstream | null;
+  firstTokenMs: number | null;
+}
+
+export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
+  return {
+    dialect,
+    key,
+    requestedModel: null,
+    model: null,
+    alias: null,
+    stream: false,
+    endUser: null,
+    upstream: null,
+    firstTokenMs: null,
+  };
+}
+
+export interface RequestResult {
+  readonly status: UsageRecord['status'];
+  readonly httpStatus: number;
+  readonly errorCode: FaultKind | null;
+  readonly usage: TokenUsage;
+  readonly priceVersionId: string | null;
+  readonly costNano: bigint;
+}
+
+/** A request that cost nothing. */
+export function unbilled(
+  status: 'error' | 'aborted',
+  httpStatus: number,
+  errorCode: FaultKind,
+): RequestResult {
+  return { status, httpStatus, errorCode, usage: NO_TOKENS, priceVersionId: null, costNano: 0n };
+}
+
+export function buildRecord(
+  exchange: Exchange,
+  facts: RequestFacts,
+  result: RequestResult,
+  endedAtMs: number,
+): UsageRecord {
+  const { config } = facts.key;
+  return {
+    format: USAGE_RECORD_FORMAT,
+    requestId: exchange.requestId,
+    accountId: config.accountId,
+    apiKeyId: config.id,
+    requestedModel: facts.requestedModel?.slice(0, MAX_REQUESTED_MODEL_LENGTH) ?? null,
+    model: facts.model,
+    alias: facts.alias,
+    dialect: facts.dialect,
+    lane: facts.upstream === null ? null : 'forward',
+    upstream: facts.upstream?.name ?? null,
+    sandbox: facts.upstream?.sandbox ?? false,
+    stream: facts.stream,
+    status: result.status,
+    httpStatus: result.httpStatus,
+    errorCode: result.errorCode,
+    usage: result.usage,
+    priceVersionId: result.priceVersionId,
+    costNano: result.costNano.toString(),
+    latencyMs: Math.round(endedAtMs - exchange.startedAtMs),
+    firstTokenMs: facts.firstTokenMs,
+    endUser: facts.endUser,
+    count: 1,
+  };
+}

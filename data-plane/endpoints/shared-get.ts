@@ -1,0 +1,25 @@
+import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import type { Gateway } from '#data-plane/gateway.ts';
+import type { RequestIntake } from '#data-plane/http/request-intake.ts';
+import type { CompiledKey, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { isFault } from '#shared/fault.ts';
+import { answerFault, type ErrorShape, type Exchange } from './exchange.ts';
+
+/** On the GET endpoints that both families of clients share, a non-empty `x-api-key` selects the Anthropic shape. */
+export function shapeByHeader(intake: RequestIntake): ErrorShape {
+  return intake.xApiKey.trim() === '' ? 'openai' : 'anthropic';
+}
+
+/** Runs `answer` for the key that the request presents, or answers why it may not. Leaves no usage record. */
+export function withKey(
+  gateway: Gateway,
+  exchange: Exchange,
+  answer: (key: CompiledKey, snapshot: CompiledSnapshot) => void,
+): void {
+  const snapshot = gateway.snapshots.current();
+  const secret = presentedKey(exchange.intake, 'bearer');
+  const caller = authenticate(secret, exchange.shape, snapshot, gateway.clock.nowMs());
+  if (isFault(caller)) answerFault(exchange, caller);
+  else if ('fault' in caller) answerFault(exchange, caller.fault);
+  else answer(caller, snapshot);
+}

@@ -1,0 +1,322 @@
+import { type AnswerReader, type ForwardDialect, PIECES } from '#data-plane/dialects/dialect.ts';
+import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
+import { spliceBytes } from '#data-plane/json/splice-json.ts';
+import type { SilenceWatch, Watched } from '#data-plane/upstream/silence-watch.ts';
+import type {
+  UpstreamCall,
+  UpstreamClient,
+  UpstreamHandler,
+  UpstreamHeaders,
+  UpstreamRequest,
+} from '#data-plane/upstream/upstream-client.ts';
+import type { Fault } from '#shared/fault.ts';
+import { StreamRelay, type StreamState } from './stream-relay.ts';
+
+/** How long each kind of silence may last, ms. */
+export interface SilenceLimits {
+  /** From the request to the head of the provider's answer. */
+  readonly firstByteTimeoutMs: number;
+  /** Between two signs of life of an answer; comments are none. */
+  readonly idleTimeoutMs: number;
+  /** After this much silence a streaming client hears a comment, again and again. */
+  readonly keepAliveAfterMs: number;
+}
+
+export interface ForwardJob {
+  readonly client: UpstreamClient;
+  readonly watch: SilenceWatch;
+  readonly limits: SilenceLimits;
+  readonly dialect: ForwardDialect;
+  readonly writer: ResponseWriter;
+  readonly request: UpstreamRequest;
+  readonly stream: boolean;
+  readonly hidesUsageChunk: boolean;
+  /** The catalog id as a JSON string, quotes included. */
+  readonly modelName: Buffer;
+  /** Head of a successful answer. */
+  readonly successHeaders: HeaderList;
+}
+
+/**
+ * How an attempt ended. `finish` sends the client what is still due; call it once the request is recorded. A `failed`
+ * attempt has sent no content: another may follow, or the fault be answered.
+ */
+export type AttemptOutcome =
+  | { readonly kind: 'complete'; readonly finish: () => void }
+  | { readonly kind: 'failed'; readonly fault: Fault; readonly retryable: boolean }
+  | { readonly kind: 'broken'; readonly fault: Fault; readonly finish: () => void }
+  | { readonly kind: 'client_left' };
+
+const MAX_ERROR_BODY_BYTES = 64 * 1024;
+const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
+/** How long a provider may keep an answer open after its end marker before its connection is given up. */
+const LINGER_MS = 5_000;
+const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
+const MS_PER_SECOND = 1_000;
+
+type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
+
+/** One attempt at one provider that speaks the client's dialect: bytes pass, only the model name is changed. */
+export class ForwardAttempt implements UpstreamHandler, Watched {
+  readonly reader: AnswerReader;
+  /** Whether the request may have reached the provider. */
+  readonly outcome: Promise<AttemptOutcome>;
+  /** Called when the first content reaches the client. */
+  onFirstContent: (() => void) | undefined;
+
+  readonly #job: ForwardJob;
+  readonly #relay: StreamRelay | undefined;
+  readonly #resolve: (outcome: AttemptOutcome) => void;
+  readonly #call: UpstreamCall;
+  #mode: Mode = 'awaiting_head';
+  #status = 0;
+  #retryAfterMs: number | undefined;
+  #pieces: Buffer[] = [];
+  #bodyBytes = 0;
+  #silentMs = 0;
+  #clientSilentMs = 0;
+  #paused = false;
+  #needsFlush = false;
+
+  constructor(job: ForwardJob) {
+    this.#job = job;
+    this.reader = job.dialect.createAnswerReader();
+    if (job.stream) this.#relay = this.#createRelay();
+    const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
+    this.outcome = promise;
+    this.#resolve = resolve;
+    job.writer.onAborted = () => this.#clientLeft();
+    job.writer.onDrained = () => this.#clientDrained();
+    job.watch.add(this);
+    this.#call = job.client.send(job.request, this);
+  }
+
+  #createRelay(): StreamRelay {
+    const { writer, modelName, hidesUsageChunk, dialect, successHeaders } = this.#job;
+    if (!writer.committed) writer.beginStream(200, successHeaders);
+    const { reader } = this;
+    return new StreamRelay({ writer, reader, modelName, hidesUsageChunk, endMarker: dialect.endMarker });
+  }
+
+  onHead(status: number, headers: UpstreamHeaders): void {
+    if (this.#mode === 'concluded') return;
+    this.#silentMs = 0;
+    this.#status = status;
+    this.#retryAfterMs = retryAfterMs(headers['retry-after']);
+    if (status !== 200) this.#mode = 'error';
+    else if (isEncoded(headers['content-encoding'])) this.#fail(this.#job.dialect.providerFailed());
+    else if (this.#relay === undefined) this.#mode = 'body';
+    // A provider that answers a streaming request with plain JSON reports an error, whatever its status says.
+    else this.#mode = isJson(headers['content-type']) ? 'error' : 'stream';
+  }
+
+  onData(piece: Buffer): void {
+    switch (this.#mode) {
+      case 'stream':
+        this.#relayPiece(piece);
+        return;
+      case 'body':
+      case 'error':
+        this.#collect(piece);
+        return;
+      default:
+        return;
+    }
+  }
+
+  onEnd(): void {
+    switch (this.#mode) {
+      case 'stream':
+        if (this.#relay !== undefined) this.#follow(this.#relay, this.#relay.finish());
+        return;
+      case 'body':
+        this.#endBody(Buffer.concat(this.#pieces));
+        return;
+      case 'error':
+        this.#endError(Buffer.concat(this.#pieces));
+        return;
+      case 'concluded':
+        this.#job.watch.remove(this);
+        return;
+      default:
+        this.#fail(this.#job.dialect.providerFailed());
+    }
+  }
+
+  onFailure(): void {
+    if (this.#mode === 'concluded') this.#job.watch.remove(this);
+    else if (this.#mode === 'error') this.#endError(Buffer.concat(this.#pieces));
+    else this.#fail(this.#job.dialect.providerFailed());
+  }
+
+  tick(elapsedMs: number): void {
+    if (this.#paused) return;
+    this.#silentMs += elapsedMs;
+    if (this.#mode === 'concluded') {
+      if (this.#silentMs >= LINGER_MS) this.#stopUpstream();
+      return;
+    }
+    const { limits } = this.#job;
+    const limitMs = this.#mode === 'awaiting_head' ? limits.firstByteTimeoutMs : limits.idleTimeoutMs;
+    if (this.#silentMs >= limitMs) {
+      this.#stopUpstream();
+      this.#fail(this.#job.dialect.providerFailed());
+      return;
+    }
+    if (this.#relay !== undefined) this.#keepClientAlive(elapsedMs, limits.keepAliveAfterMs);
+  }
+
+  #keepClientAlive(elapsedMs: number, keepAliveAfterMs: number): void {
+    const { writer } = this.#job;
+    if (this.#needsFlush) {
+      this.#needsFlush = false;
+      writer.flush();
+      this.#afterWrite();
+      return;
+    }
+    this.#clientSilentMs += elapsedMs;
+    if (this.#clientSilentMs < keepAliveAfterMs) return;
+    writer.write(KEEP_ALIVE);
+    this.#afterWrite();
+  }
+
+  #relayPiece(piece: Buffer): void {
+    const relay = this.#relay;
+    if (relay === undefined) return;
+    const hadContent = relay.deliveredContent;
+    const state = relay.push(piece);
+    if (relay.sawProgress) this.#silentMs = 0;
+    if (relay.deliveredContent) {
+      if (!hadContent) this.onFirstContent?.();
+      this.#needsFlush = false;
+      this.#afterWrite();
+    }
+    if (state !== 'open') this.#follow(relay, state);
+  }
+
+  #follow(relay: StreamRelay, state: StreamState): void {
+    switch (state) {
+      case 'complete': {
+        if (!relay.deliveredContent) this.onFirstContent?.();
+        const lastBytes = relay.lastBytes();
+        this.#conclude({ kind: 'complete', finish: () => this.#job.writer.finish(lastBytes) });
+        return;
+      }
+      case 'error':
+        this.#stopUpstream();
+        this.#fail(this.#job.dialect.readProviderFault(200, this.#retryAfterMs, relay.errorPayload));
+        return;
+      case 'garbage':
+      case 'cut':
+        this.#stopUpstream();
+        this.#fail(this.#job.dialect.providerFailed());
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** After a write: a client that does not keep up pauses its provider. */
+  #afterWrite(): void {
+    this.#clientSilentMs = 0;
+    if (!this.#job.writer.congested || this.#paused) return;
+    this.#paused = true;
+    this.#call.pause();
+  }
+
+  #clientDrained(): void {
+    if (this.#paused) this.#needsFlush = true;
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#call.resume();
+  }
+
+  #collect(piece: Buffer): void {
+    this.#silentMs = 0;
+    this.#bodyBytes += piece.length;
+    const maxBytes = this.#mode === 'error' ? MAX_ERROR_BODY_BYTES : MAX_ANSWER_BYTES;
+    if (this.#bodyBytes <= maxBytes) {
+      this.#pieces.push(piece);
+      return;
+    }
+    this.#stopUpstream();
+    this.#fail(this.#job.dialect.providerFailed());
+  }
+
+  #endBody(body: Buffer): void {
+    const { dialect, writer, modelName, successHeaders } = this.#job;
+    switch (this.reader.readBody(body)) {
+      case PIECES.content: {
+        const { modelStart, modelEnd } = this.reader;
+        const answer =
+          modelEnd > 0 ? spliceBytes(body, [{ start: modelStart, end: modelEnd, bytes: modelName }]) : body;
+        this.onFirstContent?.();
+        this.#conclude({ kind: 'complete', finish: () => writer.respond(200, successHeaders, answer) });
+        this.#job.watch.remove(this);
+        return;
+      }
+      case PIECES.error:
+        this.#fail(dialect.readProviderFault(200, this.#retryAfterMs, body));
+        return;
+      default:
+        this.#fail(dialect.providerFailed());
+    }
+  }
+
+  #endError(body: Buffer): void {
+    this.#fail(this.#job.dialect.readProviderFault(this.#status, this.#retryAfterMs, body));
+  }
+
+  #fail(failure: { fault: Fault; retryable: boolean }): void {
+    if (this.#mode === 'concluded') return;
+    this.#job.watch.remove(this);
+    if (this.#relay?.deliveredContent !== true) {
+      this.#conclude({ kind: 'failed', ...failure });
+      return;
+    }
+    const { writer, dialect } = this.#job;
+    const { fault } = failure;
+    this.#conclude({
+      kind: 'broken',
+      fault,
+      finish: () => writer.breakOff(dialect.encodeStreamFault(fault)),
+    });
+  }
+
+  #clientLeft(): void {
+    if (this.#mode === 'concluded') return;
+    this.#stopUpstream();
+    this.#conclude({ kind: 'client_left' });
+  }
+
+  #stopUpstream(): void {
+    this.#job.watch.remove(this);
+    this.#call.abort();
+  }
+
+  #conclude(outcome: AttemptOutcome): void {
+    this.#mode = 'concluded';
+    this.#silentMs = 0;
+    this.#pieces = [];
+    this.#resume();
+    this.#resolve(outcome);
+  }
+}
+
+function isEncoded(header: string | readonly string[] | undefined): boolean {
+  return header !== undefined && header !== 'identity';
+}
+
+function isJson(header: string | readonly string[] | undefined): boolean {
+  return typeof header === 'string' && header.startsWith('application/json');
+}
+
+/** Reads `retry-after` in seconds; the date form is ignored. */
+function retryAfterMs(header: string | readonly string[] | undefined): number | undefined {
+  const seconds = typeof header === 'string' ? Number(header) : Number.NaN;
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * MS_PER_SECOND : undefined;
+}

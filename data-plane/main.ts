@@ -1,0 +1,88 @@
+import { pino } from 'pino';
+import { systemClock } from '#shared/clock.ts';
+import { createIdMinter } from '#shared/identifiers.ts';
+import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
+import { openRedisQuotas } from './admission/redis-quotas.ts';
+import type { Gateway } from './gateway.ts';
+import { startServer } from './server.ts';
+import { type DataPlaneSettings, readSettings } from './settings.ts';
+import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
+import { SilenceWatch } from './upstream/silence-watch.ts';
+import { createUndiciClient } from './upstream/undici-client.ts';
+import { openFileSpool } from './usage/file-spool.ts';
+import { openUsageTotalsReader } from './usage/redis-usage-totals.ts';
+
+/** One process of the data plane: settings, first snapshot, listen, serve, drain on signal. */
+const WATCH_INTERVAL_MS = 250;
+const SPOOL_CLOSE_MS = 3_000;
+/** Drain, spool and connections together; the process is ended by force after that. */
+const SHUTDOWN_MARGIN_MS = 5_000;
+
+await run(readSettings());
+
+async function run(settings: DataPlaneSettings): Promise<void> {
+  const clock = systemClock;
+  const logger = pino({
+    level: settings.logLevel,
+    base: { process: `data-plane-${settings.slot}` },
+    redact: ['*.authorization', '*.credential', '*.headers', '*.body', 'authorization', 'credential'],
+  });
+  const { redisUrl, home, slot, slotCount, sealingKey } = settings;
+  const spool = openFileSpool({
+    redisUrl,
+    home,
+    slot,
+    slotCount,
+    capacityBytes: settings.spoolCapacityBytes,
+    durable: settings.spoolDurable,
+    clock,
+    logger,
+  });
+  const snapshots = await openSnapshotSource({
+    redisUrl,
+    home,
+    sealingKey,
+    bootWaitMs: settings.snapshotBootWaitMs,
+    writesFile: slot === 0,
+    clock,
+    logger,
+  });
+  const quotas = openRedisQuotas({
+    redisUrl,
+    spoolId: spool.id,
+    clock,
+    logger,
+    outageAllowanceNano: settings.outageAllowanceNano,
+  });
+  const totals = openUsageTotalsReader({ redisUrl, clock, logger });
+  const upstreams = createUndiciClient(settings);
+  const watch = new SilenceWatch(WATCH_INTERVAL_MS);
+  const gateway: Gateway = {
+    snapshots,
+    quotas,
+    spool,
+    totals,
+    upstreams,
+    watch,
+    clock,
+    mintRequestId: createIdMinter(clock),
+    sealingKey,
+    log: logger,
+    bodyLimits: settings.bodyLimits,
+    silenceLimits: settings.silenceLimits,
+    snapshotMaxAgeMs: settings.snapshotMaxAgeMs,
+    random: Math.random,
+    linkStates: () => ({ redis: quotas.reachable ? 'up' : 'down' }),
+  };
+  const server = await startServer(gateway, settings.bindAddress, settings.port);
+  onShutdown(async () => {
+    await server.drain(settings.drainTimeoutMs);
+    server.close();
+    watch.stop();
+    await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
+    quotas.close();
+    totals.close();
+  }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
+  logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
+  announceReady();
+}

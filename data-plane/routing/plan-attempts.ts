@@ -1,0 +1,42 @@
+import type { CompiledModel, CompiledRoute } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { ProviderProtocol } from '#shared/usage-record.ts';
+
+/** A request is sent to at most this many providers, one after the other. */
+const MAX_ATTEMPTS = 4;
+
+/**
+ * The routes to try for a model, best first: by priority, and by weighted lot among equals, so that load spreads. Only
+ * routes whose upstream speaks `protocol`. `random` yields numbers in [0, 1).
+ */
+export function planAttempts(
+  model: CompiledModel,
+  protocol: ProviderProtocol,
+  random: () => number,
+): readonly CompiledRoute[] {
+  const { routes } = model;
+  const [only] = routes;
+  if (only !== undefined && routes.length === 1) return only.upstream.protocol === protocol ? routes : [];
+  const candidates = routes.filter((route) => route.upstream.protocol === protocol);
+  const plan: CompiledRoute[] = [];
+  while (candidates.length > 0 && plan.length < MAX_ATTEMPTS) {
+    const next = drawNext(candidates, random);
+    plan.push(next);
+    candidates.splice(candidates.indexOf(next), 1);
+  }
+  return plan;
+}
+
+/** Draws one of the candidates with the lowest priority number, in proportion to their weights. */
+function drawNext(candidates: readonly CompiledRoute[], random: () => number): CompiledRoute {
+  const priority = Math.min(...candidates.map((route) => route.priority));
+  const equals = candidates.filter((route) => route.priority === priority);
+  const total = equals.reduce((sum, route) => sum + Math.max(route.weight, 0), 0);
+  let lot = random() * total;
+  for (const route of equals) {
+    lot -= Math.max(route.weight, 0);
+    if (lot < 0) return route;
+  }
+  const [first] = equals;
+  if (first === undefined) throw new Error('No route to draw from');
+  return first;
+}

@@ -1,0 +1,154 @@
+import {
+  App,
+  type HttpRequest,
+  type HttpResponse,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js';
+import { fault } from '#shared/fault.ts';
+import { showCredits, showUsage } from './endpoints/account-figures.ts';
+import { answerFault, type ErrorShape, type Exchange, openExchange } from './endpoints/exchange.ts';
+import { showHealth, showReadiness } from './endpoints/health.ts';
+import { InferenceEndpoint } from './endpoints/inference.ts';
+import { listModels, showModel } from './endpoints/list-models.ts';
+import { publicCatalog } from './endpoints/public-catalog.ts';
+import { RefusalRecords } from './endpoints/refusal-records.ts';
+import { shapeByHeader } from './endpoints/shared-get.ts';
+import type { Gateway } from './gateway.ts';
+import { RequestIntake } from './http/request-intake.ts';
+import { ResponseWriter } from './http/response-writer.ts';
+
+export interface RunningServer {
+  readonly port: number;
+  /** Takes no new connections, asks clients to close theirs, and resolves when no request is open or `deadlineMs` is over. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Cuts what is still open. */
+  close(): void;
+}
+
+type Handler = (exchange: Exchange) => void;
+
+const DRAIN_POLL_MS = 20;
+const MODEL_PATH = '/v1/models/';
+
+/** Starts the HTTP server; the only route table of the data plane. Rejects when the port cannot be had. */
+export function startServer(gateway: Gateway, host: string, port: number): Promise<RunningServer> {
+  const refusals = new RefusalRecords(gateway.spool, gateway.clock);
+  const inference = new InferenceEndpoint(gateway, refusals);
+  const doors = new Doors(gateway);
+  const app = App();
+
+  const openai = () => 'openai' as const;
+  doors.post(app, '/v1/chat/completions', openai, (exchange) => inference.handle(exchange));
+  doors.get(app, '/v1/models', shapeByHeader, (exchange) => listModels(gateway, exchange));
+  doors.get(app, `${MODEL_PATH}*`, shapeByHeader, (exchange) =>
+    showModel(gateway, exchange, exchange.intake.path.slice(MODEL_PATH.length)),
+  );
+  doors.get(app, '/v1/credits', shapeByHeader, (exchange) => showCredits(gateway, exchange));
+  doors.get(app, '/v1/usage', shapeByHeader, (exchange) => showUsage(gateway, exchange));
+  doors.get(app, '/api/models', openai, (exchange) => publicCatalog(gateway, exchange));
+  doors.get(app, '/healthz', openai, showHealth);
+  doors.get(app, '/readyz', openai, (exchange) => showReadiness(gateway, exchange, doors.draining));
+  app.any('/*', doors.handler(shapeByPath, answerNoRoute));
+
+  return new Promise((resolve, reject) => {
+    app.listen(host, port, (socket) => {
+      if (socket === false) {
+        reject(new Error(`Cannot listen on ${host}:${port}; is the port in use?`));
+        return;
+      }
+      resolve({
+        port: us_socket_local_port(socket),
+        drain: (deadlineMs) => doors.drain(socket, deadlineMs),
+        close: () => {
+          refusals.close();
+          app.close();
+        },
+      });
+    });
+  });
+}
+
+/** Opens an exchange per request and knows how many are open. */
+class Doors {
+  draining = false;
+  readonly #gateway: Gateway;
+  #open = 0;
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  post(
+    app: ReturnType<typeof App>,
+    path: string,
+    shape: (intake: RequestIntake) => ErrorShape,
+    answer: Handler,
+  ): void {
+    app.post(path, this.handler(shape, answer));
+    app.any(
+      path,
+      this.handler(shape, (exchange) => answerWrongMethod(exchange, 'POST')),
+    );
+  }
+
+  get(
+    app: ReturnType<typeof App>,
+    path: string,
+    shape: (intake: RequestIntake) => ErrorShape,
+    answer: Handler,
+  ): void {
+    const handler = this.handler(shape, answer);
+    app.get(path, handler);
+    app.head(path, handler);
+    app.any(
+      path,
+      this.handler(shape, (exchange) => answerWrongMethod(exchange, 'GET, HEAD')),
+    );
+  }
+
+  handler(
+    shapeOf: (intake: RequestIntake) => ErrorShape,
+    answer: Handler,
+  ): (response: HttpResponse, request: HttpRequest) => void {
+    return (response, request) => {
+      const intake = new RequestIntake(response, request);
+      this.#open += 1;
+      const writer = new ResponseWriter(response, {
+        isHead: intake.method === 'head',
+        closesConnection: this.#closesConnection,
+        onClosed: this.#closed,
+      });
+      answer(openExchange(this.#gateway, intake, writer, shapeOf(intake)));
+    };
+  }
+
+  readonly #closesConnection = (): boolean => this.draining;
+
+  readonly #closed = (): void => {
+    this.#open -= 1;
+  };
+
+  async drain(socket: us_listen_socket, deadlineMs: number): Promise<void> {
+    this.draining = true;
+    us_listen_socket_close(socket);
+    const { clock } = this.#gateway;
+    const until = clock.monotonicMs() + deadlineMs;
+    while (this.#open > 0 && clock.monotonicMs() < until) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+  }
+}
+
+function shapeByPath(intake: RequestIntake): ErrorShape {
+  return intake.path.startsWith('/v1/messages') ? 'anthropic' : shapeByHeader(intake);
+}
+
+function answerNoRoute(exchange: Exchange): void {
+  answerFault(exchange, fault('route_not_found', 'There is nothing at this path.'));
+}
+
+function answerWrongMethod(exchange: Exchange, allowed: string): void {
+  answerFault(exchange, fault('method_not_allowed', `This path takes ${allowed}.`), ['allow', allowed]);
+}
