@@ -8,6 +8,7 @@ import { z } from 'zod';
 export interface ControlApi {
   query<Data>(document: string, variables: Record<string, unknown>, shape: z.ZodType<Data>): Promise<Data>;
   createAccount(name: string): Promise<string>;
+  suspendAccount(accountId: string): Promise<void>;
   grantCredit(accountId: string, amountUsd: string): Promise<void>;
   createKey(accountId: string, limits?: KeyLimits): Promise<IssuedKey>;
   disableKey(apiKeyId: string): Promise<void>;
@@ -114,6 +115,9 @@ export function controlApi(url: string, token: string): ControlApi {
       const shape = z.object({ account: z.object({ id: z.string() }) });
       const input = { name, externalId: randomUUID(), idempotencyKey: randomUUID() };
       return (await mutate('accountCreate', 'AccountCreateInput', 'account { id }', input, shape)).account.id;
+    },
+    suspendAccount: async (accountId) => {
+      await mutate('accountSuspend', 'AccountSuspendInput', '', { accountId }, anything);
     },
     grantCredit: async (accountId, amountUsd) => {
       const input = { accountId, amountUsd, reason: 'Acceptance test', idempotencyKey: randomUUID() };

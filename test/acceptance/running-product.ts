@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { choosePort } from '#control-plane/supervisor/network-ports.ts';
 import { systemClock } from '#shared/clock.ts';
+import { bareEnvironment } from './settings.ts';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const START_TIMEOUT_MS = 120_000;
@@ -41,8 +42,7 @@ export async function startProduct(settings: Readonly<Record<string, string>> = 
   const child = spawn(process.execPath, ['control-plane/supervisor/bootstrap.mjs', 'start'], {
     cwd: ROOT,
     env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
+      ...bareEnvironment(),
       // As under npm: then the product notices when this process is killed, and ends as well.
       npm_lifecycle_event: 'start',
       CROSSMODEL_HOME: home,

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll } from 'vitest';
+import { configCases } from './config-cases.ts';
+import { errorCases } from './error-cases.ts';
+import { moneyCases } from './money-cases.ts';
+import { outageCases } from './outage-cases.ts';
+import { type Outside, openOutside } from './outside.ts';
+import { providerViewCases } from './provider-view-cases.ts';
+import { sdkCases } from './sdk-cases.ts';
+import { secrecyCases } from './secrecy-cases.ts';
+
+/**
+ * The product seen from outside: one installation, started as a newcomer starts it, with a provider of our own behind
+ * OPENAI_BASE_URL. The cases know only what is public: HTTP, GraphQL, `dev.json`, and for the audit of what is kept, the
+ * stores themselves. Outages come last.
+ */
+const START_TIMEOUT_MS = 180_000;
+
+let outside: Outside | undefined;
+const current = (): Outside => {
+  if (!outside) throw new Error('The product is not running');
+  return outside;
+};
+beforeAll(async () => {
+  outside = await openOutside();
+}, START_TIMEOUT_MS);
+afterAll(() => outside?.close(), START_TIMEOUT_MS);
+
+sdkCases(current);
+providerViewCases(current);
+errorCases(current);
+configCases(current);
+moneyCases(current);
+secrecyCases(current);
+outageCases(current);
