@@ -73,6 +73,16 @@ export const accountRef = builder.loadableNodeRef('Account', {
   cacheResolved: true,
 });
 
+const accountEdge = builder.edgeObject({
+  name: 'AccountEdge',
+  description: 'One of the accounts of a page.',
+  type: accountRef,
+});
+const accountConnection = builder.connectionObject(
+  { name: 'AccountConnection', description: 'A page of accounts.', type: accountRef },
+  accountEdge,
+);
+
 accountRef.implement({
   description: 'A customer: who pays. Owns API keys, a balance and usage.',
   authScopes: (account) => ({ reaches: account.id }),
@@ -112,18 +122,22 @@ builder.queryFields((t) => ({
       return row && canReachAccount(requireActor(context), row.id) ? row : null;
     },
   }),
-  accounts: t.connection({
-    type: accountRef,
-    description: 'All accounts, newest first. Operators only.',
-    authScopes: { operator: true },
-    args: {
-      externalId: t.arg.string({ description: 'Only the account with this external id.' }),
+  accounts: t.connection(
+    {
+      type: accountRef,
+      description: 'All accounts, newest first. Operators only.',
+      authScopes: { operator: true },
+      args: {
+        externalId: t.arg.string({ description: 'Only the account with this external id.' }),
+      },
+      resolve: (_root, args, context) =>
+        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          listAccounts(context.database, { externalId: args.externalId ?? undefined }, range),
+        ),
     },
-    resolve: (_root, args, context) =>
-      pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
-        listAccounts(context.database, { externalId: args.externalId ?? undefined }, range),
-      ),
-  }),
+    accountConnection,
+    accountEdge,
+  ),
 }));
 
 type AccountPayload = Payload<{ accountId: string }>;

@@ -32,6 +32,16 @@ export const apiKeyRef = builder.loadableNodeRef('ApiKey', {
   cacheResolved: true,
 });
 
+const apiKeyEdge = builder.edgeObject({
+  name: 'ApiKeyEdge',
+  description: 'One of the API keys of a page.',
+  type: apiKeyRef,
+});
+const apiKeyConnection = builder.connectionObject(
+  { name: 'ApiKeyConnection', description: 'A page of API keys.', type: apiKeyRef },
+  apiKeyEdge,
+);
+
 apiKeyRef.implement({
   description: 'A key for `/v1`. The full key is shown once, by the mutation that makes it.',
   authScopes: (key) => ({ reaches: key.accountId }),
@@ -78,28 +88,37 @@ function keysOfAccount(context: RequestContext, accountId: string, args: Paramet
 }
 
 builder.objectField(accountRef, 'apiKeys', (t) =>
-  t.connection({
-    type: apiKeyRef,
-    description: 'Its API keys, newest first; deleted ones included.',
-    resolve: (account, args, context) => keysOfAccount(context, account.id, args),
-  }),
+  t.connection(
+    {
+      type: apiKeyRef,
+      description: 'Its API keys, newest first; deleted ones included.',
+      resolve: (account, args, context) => keysOfAccount(context, account.id, args),
+    },
+    apiKeyConnection,
+    apiKeyEdge,
+  ),
 );
 
 builder.queryField('apiKeys', (t) =>
-  t.connection({
-    type: apiKeyRef,
-    description: 'API keys, newest first: those of one account, or all that the token may see.',
-    authScopes: { signedIn: true },
-    args: { accountId: t.arg.id({ description: 'Only the keys of this account.' }) },
-    resolve: (_root, { accountId, ...args }, context) => {
-      const only = accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-      if (only === null)
-        return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
-          listAllKeys(context.database, range),
-        );
-      return keysOfAccount(context, reachableOrNothing(context, only), args);
+  t.connection(
+    {
+      type: apiKeyRef,
+      description: 'API keys, newest first: those of one account, or all that the token may see.',
+      authScopes: { signedIn: true },
+      args: { accountId: t.arg.id({ description: 'Only the keys of this account.' }) },
+      resolve: (_root, { accountId, ...args }, context) => {
+        const only =
+          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
+        if (only === null)
+          return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+            listAllKeys(context.database, range),
+          );
+        return keysOfAccount(context, reachableOrNothing(context, only), args);
+      },
     },
-  }),
+    apiKeyConnection,
+    apiKeyEdge,
+  ),
 );
 
 /** Another tenant's account has no keys: the list of an account that one may not see is empty. */

@@ -53,6 +53,7 @@ export const builder = new SchemaBuilder<SchemaShapes>({
     idFieldOptions: { description: 'Global id.' },
     nodeQueryOptions: {
       description: 'Any object by its global id; null when it does not exist or is not yours.',
+      args: { id: { description: 'Global id.' } },
       authScopes: { signedIn: true },
       nullable: true,
       resolve: (_root, { id }, _context, _info, resolveNode) => nullIfNotFound(resolveNode(id)),
@@ -60,6 +61,7 @@ export const builder = new SchemaBuilder<SchemaShapes>({
     nodesQueryOptions: {
       description:
         'Objects by their global ids, in the same order; null for those that do not exist or are not yours.',
+      args: { ids: { description: 'Global ids.' } },
       authScopes: { signedIn: true },
       nullable: { list: false, items: true },
       resolve: async (_root, { ids }, _context, _info, resolveNodes) =>

@@ -52,6 +52,16 @@ function mayRead(actor: Parameters<typeof canReachAccount>[0], entry: LedgerEntr
   return entry.accountId === null ? actor.kind === 'operator' : canReachAccount(actor, entry.accountId);
 }
 
+const ledgerEntryEdge = builder.edgeObject({
+  name: 'LedgerEntryEdge',
+  description: 'One of the ledger entries of a page.',
+  type: ledgerEntryRef,
+});
+const ledgerEntryConnection = builder.connectionObject(
+  { name: 'LedgerEntryConnection', description: 'A page of ledger entries.', type: ledgerEntryRef },
+  ledgerEntryEdge,
+);
+
 ledgerEntryRef.implement({
   description:
     'One side of a movement of money. Entries are never changed; a correction is a new one. The entries of a transaction sum to zero.',
@@ -100,28 +110,37 @@ function entriesOfAccount(context: RequestContext, accountId: string, args: Para
 }
 
 builder.objectField(accountRef, 'ledgerEntries', (t) =>
-  t.connection({
-    type: ledgerEntryRef,
-    description: 'The movements of its balance, newest first.',
-    resolve: (account, args, context) => entriesOfAccount(context, account.id, args),
-  }),
+  t.connection(
+    {
+      type: ledgerEntryRef,
+      description: 'The movements of its balance, newest first.',
+      resolve: (account, args, context) => entriesOfAccount(context, account.id, args),
+    },
+    ledgerEntryConnection,
+    ledgerEntryEdge,
+  ),
 );
 
 builder.queryField('ledgerEntries', (t) =>
-  t.connection({
-    type: ledgerEntryRef,
-    description:
-      'Ledger entries, newest first: those of one account, or all that the token may see; for operators that is the whole ledger, system accounts included.',
-    authScopes: { signedIn: true },
-    args: { accountId: t.arg.id({ description: 'Only the entries of this account.' }) },
-    resolve: (_root, { accountId, ...args }, context) => {
-      const only = accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-      if (only !== null) return entriesOfAccount(context, reachableOrNothing(context, only), args);
-      return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
-        listAllEntries(context.database, range),
-      );
+  t.connection(
+    {
+      type: ledgerEntryRef,
+      description:
+        'Ledger entries, newest first: those of one account, or all that the token may see; for operators that is the whole ledger, system accounts included.',
+      authScopes: { signedIn: true },
+      args: { accountId: t.arg.id({ description: 'Only the entries of this account.' }) },
+      resolve: (_root, { accountId, ...args }, context) => {
+        const only =
+          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
+        if (only !== null) return entriesOfAccount(context, reachableOrNothing(context, only), args);
+        return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          listAllEntries(context.database, range),
+        );
+      },
     },
-  }),
+    ledgerEntryConnection,
+    ledgerEntryEdge,
+  ),
 );
 
 const creditGrantInput = builder.inputType('CreditGrantInput', {

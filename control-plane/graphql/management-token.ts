@@ -29,6 +29,20 @@ export const managementTokenRef = builder.loadableNodeRef('ManagementToken', {
   cacheResolved: true,
 });
 
+const managementTokenEdge = builder.edgeObject({
+  name: 'ManagementTokenEdge',
+  description: 'One of the management tokens of a page.',
+  type: managementTokenRef,
+});
+const managementTokenConnection = builder.connectionObject(
+  {
+    name: 'ManagementTokenConnection',
+    description: 'A page of management tokens.',
+    type: managementTokenRef,
+  },
+  managementTokenEdge,
+);
+
 managementTokenRef.implement({
   description: 'A token with which programs manage one account through this API.',
   authScopes: (token) => ({ reaches: token.accountId ?? '' }),
@@ -54,20 +68,24 @@ managementTokenRef.implement({
 });
 
 builder.objectField(accountRef, 'managementTokens', (t) =>
-  t.connection({
-    type: managementTokenRef,
-    description: 'Its management tokens, newest first; revoked ones included.',
-    resolve: (account, args, context) =>
-      pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
-        loadPageOfParent<ManagementTokenRow>(context, {
-          name: 'managementTokens',
-          parentId: account.id,
-          range,
-          parentOf: (row) => row.accountId ?? '',
-          load: (accountIds) => listManagementTokensOf(context.database, accountIds, range),
-        }),
-      ),
-  }),
+  t.connection(
+    {
+      type: managementTokenRef,
+      description: 'Its management tokens, newest first; revoked ones included.',
+      resolve: (account, args, context) =>
+        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          loadPageOfParent<ManagementTokenRow>(context, {
+            name: 'managementTokens',
+            parentId: account.id,
+            range,
+            parentOf: (row) => row.accountId ?? '',
+            load: (accountIds) => listManagementTokensOf(context.database, accountIds, range),
+          }),
+        ),
+    },
+    managementTokenConnection,
+    managementTokenEdge,
+  ),
 );
 
 type TokenPayload = Payload<{ managementTokenId: string; secret?: string }>;

@@ -37,6 +37,16 @@ const aliasRef = builder.loadableNodeRef('ModelAlias', {
   cacheResolved: true,
 });
 
+const modelAliasEdge = builder.edgeObject({
+  name: 'ModelAliasEdge',
+  description: 'One of the aliases of a page.',
+  type: aliasRef,
+});
+const modelAliasConnection = builder.connectionObject(
+  { name: 'ModelAliasConnection', description: 'A page of aliases.', type: aliasRef },
+  modelAliasEdge,
+);
+
 aliasRef.implement({
   description:
     'A name of your own that the clients of one key may call a model by. It can be pointed at another model at any time and wins over a real model of the same name.',
@@ -63,20 +73,24 @@ aliasRef.implement({
 });
 
 builder.objectField(apiKeyRef, 'aliases', (t) =>
-  t.connection({
-    type: aliasRef,
-    description: `Its aliases, newest first; at most ${MAX_ALIASES_PER_KEY}.`,
-    resolve: (key, args, context) =>
-      pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
-        loadPageOfParent<ModelAliasRow>(context, {
-          name: 'aliases',
-          parentId: key.id,
-          range,
-          parentOf: (row) => row.apiKeyId,
-          load: (apiKeyIds) => listAliasesOf(context.database, apiKeyIds, range),
-        }),
-      ),
-  }),
+  t.connection(
+    {
+      type: aliasRef,
+      description: `Its aliases, newest first; at most ${MAX_ALIASES_PER_KEY}.`,
+      resolve: (key, args, context) =>
+        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          loadPageOfParent<ModelAliasRow>(context, {
+            name: 'aliases',
+            parentId: key.id,
+            range,
+            parentOf: (row) => row.apiKeyId,
+            load: (apiKeyIds) => listAliasesOf(context.database, apiKeyIds, range),
+          }),
+        ),
+    },
+    modelAliasConnection,
+    modelAliasEdge,
+  ),
 );
 
 type AliasPayload = Payload<{ modelAliasId: string; apiKeyId: string }>;

@@ -13,7 +13,7 @@ import { vendorDisplayName } from '../catalog/vendors.ts';
 import { builder } from './builder.ts';
 import { inIdOrder } from './id-order.ts';
 import { pageById } from './page.ts';
-import { priceRef } from './price.ts';
+import { priceConnection, priceEdge, priceRef } from './price.ts';
 import { type RequestContext, requireActor } from './request-context.ts';
 
 export const modelStatus = builder.enumType('ModelStatus', {
@@ -104,6 +104,16 @@ const allPricesOf = createContextCache(
     ),
 );
 
+const modelEdge = builder.edgeObject({
+  name: 'ModelEdge',
+  description: 'One of the models of a page.',
+  type: modelRef,
+});
+const modelConnection = builder.connectionObject(
+  { name: 'ModelConnection', description: 'A page of models.', type: modelRef },
+  modelEdge,
+);
+
 modelRef.implement({
   description: 'A model of the catalog. Its global id is the name that clients send, `vendor/name`.',
   authScopes: { signedIn: true },
@@ -136,13 +146,17 @@ modelRef.implement({
       description: 'The price in force now; null: it has none and cannot be called.',
       resolve: (model, _args, context) => currentPricesOf(context).load(model.id),
     }),
-    prices: t.connection({
-      type: priceRef,
-      description: 'All its price versions, newest first, scheduled ones included. Operators only.',
-      authScopes: { operator: true },
-      resolve: async (model, args, context) =>
-        resolveArrayConnection({ args }, await allPricesOf(context).load(model.id)),
-    }),
+    prices: t.connection(
+      {
+        type: priceRef,
+        description: 'All its price versions, newest first, scheduled ones included. Operators only.',
+        authScopes: { operator: true },
+        resolve: async (model, args, context) =>
+          resolveArrayConnection({ args }, await allPricesOf(context).load(model.id)),
+      },
+      priceConnection,
+      priceEdge,
+    ),
   }),
 });
 
@@ -155,18 +169,22 @@ builder.queryFields((t) => ({
     args: { id: t.arg.id({ required: true, description: '`vendor/name`.' }) },
     resolve: async (_root, { id }, context) => (await findModels(context.database, [id]))[0],
   }),
-  models: t.connection({
-    type: modelRef,
-    description: 'The catalog, by id: listed models; for operators hidden and retired ones too.',
-    authScopes: { signedIn: true },
-    args: { vendor: t.arg.string({ description: 'Only models of this vendor code.' }) },
-    resolve: (_root, { vendor, ...args }, context) =>
-      pageById(context, args, { order: 'by-name', idField: 'id' }, (range) =>
-        listModels(
-          context.database,
-          { vendor: vendor ?? undefined, listedOnly: requireActor(context).kind !== 'operator' },
-          range,
+  models: t.connection(
+    {
+      type: modelRef,
+      description: 'The catalog, by id: listed models; for operators hidden and retired ones too.',
+      authScopes: { signedIn: true },
+      args: { vendor: t.arg.string({ description: 'Only models of this vendor code.' }) },
+      resolve: (_root, { vendor, ...args }, context) =>
+        pageById(context, args, { order: 'by-name', idField: 'id' }, (range) =>
+          listModels(
+            context.database,
+            { vendor: vendor ?? undefined, listedOnly: requireActor(context).kind !== 'operator' },
+            range,
+          ),
         ),
-      ),
-  }),
+    },
+    modelConnection,
+    modelEdge,
+  ),
 }));

@@ -58,6 +58,16 @@ export const priceRef = builder.loadableNodeRef('Price', {
   cacheResolved: true,
 });
 
+export const priceEdge = builder.edgeObject({
+  name: 'PriceEdge',
+  description: 'One of the price versions of a page.',
+  type: priceRef,
+});
+export const priceConnection = builder.connectionObject(
+  { name: 'PriceConnection', description: 'A page of price versions.', type: priceRef },
+  priceEdge,
+);
+
 priceRef.implement({
   description: 'An immutable price of a model. A new price is a new version with its own effective time.',
   fields: (t) => ({

@@ -38,6 +38,16 @@ const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   cacheResolved: true,
 });
 
+const usageRecordEdge = builder.edgeObject({
+  name: 'UsageRecordEdge',
+  description: 'One of the usage records of a page.',
+  type: usageRecordRef,
+});
+const usageRecordConnection = builder.connectionObject(
+  { name: 'UsageRecordConnection', description: 'A page of usage records.', type: usageRecordRef },
+  usageRecordEdge,
+);
+
 usageRecordRef.implement({
   description: 'What one request used and cost. Never a prompt or a completion.',
   authScopes: (record) => ({ reaches: record.accountId }),
@@ -124,42 +134,55 @@ function recordsOfAccount(context: RequestContext, accountId: string, args: Para
 }
 
 builder.objectField(accountRef, 'usageRecords', (t) =>
-  t.connection({
-    type: usageRecordRef,
-    description: 'Its requests, newest first.',
-    resolve: (account, args, context) => recordsOfAccount(context, account.id, args),
-  }),
+  t.connection(
+    {
+      type: usageRecordRef,
+      description: 'Its requests, newest first.',
+      resolve: (account, args, context) => recordsOfAccount(context, account.id, args),
+    },
+    usageRecordConnection,
+    usageRecordEdge,
+  ),
 );
 
 builder.objectField(apiKeyRef, 'usageRecords', (t) =>
-  t.connection({
-    type: usageRecordRef,
-    description: 'The requests made with it, newest first.',
-    resolve: (key, args, context) =>
-      pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
-        loadPageOfParent<UsageRecordRow>(context, {
-          name: 'usageRecordsOfKey',
-          parentId: key.id,
-          range,
-          parentOf: (row) => row.apiKeyId,
-          load: (apiKeyIds) => listUsageRecordsOfKeys(context.database, apiKeyIds, range),
-        }),
-      ),
-  }),
+  t.connection(
+    {
+      type: usageRecordRef,
+      description: 'The requests made with it, newest first.',
+      resolve: (key, args, context) =>
+        pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+          loadPageOfParent<UsageRecordRow>(context, {
+            name: 'usageRecordsOfKey',
+            parentId: key.id,
+            range,
+            parentOf: (row) => row.apiKeyId,
+            load: (apiKeyIds) => listUsageRecordsOfKeys(context.database, apiKeyIds, range),
+          }),
+        ),
+    },
+    usageRecordConnection,
+    usageRecordEdge,
+  ),
 );
 
 builder.queryField('usageRecords', (t) =>
-  t.connection({
-    type: usageRecordRef,
-    description: 'Requests, newest first: those of one account, or all that the token may see.',
-    authScopes: { signedIn: true },
-    args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
-    resolve: (_root, { accountId, ...args }, context) => {
-      const only = accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-      if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
-      return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
-        listAllUsageRecords(context.database, range),
-      );
+  t.connection(
+    {
+      type: usageRecordRef,
+      description: 'Requests, newest first: those of one account, or all that the token may see.',
+      authScopes: { signedIn: true },
+      args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
+      resolve: (_root, { accountId, ...args }, context) => {
+        const only =
+          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
+        if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
+        return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+          listAllUsageRecords(context.database, range),
+        );
+      },
     },
-  }),
+    usageRecordConnection,
+    usageRecordEdge,
+  ),
 );
