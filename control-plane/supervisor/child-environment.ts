@@ -19,13 +19,13 @@ const VENDOR_VARIABLES = VENDORS.flatMap(({ environmentPrefix }) => [
   `${environmentPrefix}_BASE_URL`,
 ]);
 
-/** Flags for another Node, and variables of ours that belong to one process only, never travel on. */
+/** Flags for another Node, variables of ours that belong to one process only, and empty ones never travel on. */
 function inherited(environment: Readonly<NodeJS.ProcessEnv>): NodeJS.ProcessEnv {
   const kept = { ...environment };
   for (const name of Object.keys(kept)) {
     if (/^(NODE_OPTIONS|CROSSMODEL_LIFELINE_FD|CROSSMODEL_STARTED_AT_MS|CROSSMODEL_INSTALL_MS)$/.test(name))
       delete kept[name];
-    if (/^npm_/i.test(name)) delete kept[name];
+    if (/^npm_/i.test(name) || kept[name]?.trim() === '') delete kept[name];
   }
   return kept;
 }
@@ -77,9 +77,7 @@ function commonEnvironment(settings: SupervisorSettings, facts: CommonFacts): No
     DATA_PLANE_PROCESSES: String(settings.dataPlaneProcesses),
     BIND_ADDRESS: settings.bindAddress,
     LOG_LEVEL: settings.logLevel,
-    SHUTDOWN_GRACE_SECONDS: String(settings.shutdownGraceMs / 1_000),
-    SNAPSHOT_BOOT_WAIT_MS: String(settings.snapshotBootWaitMs),
-    SNAPSHOT_MAX_AGE_SECONDS: String(settings.snapshotMaxAgeSeconds),
+    DRAIN_TIMEOUT_MS: String(settings.drainTimeoutMs),
     NODE_COMPILE_CACHE: `${settings.home}/compile-cache`,
     ...(facts.sandboxPort === undefined
       ? {}

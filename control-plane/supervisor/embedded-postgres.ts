@@ -153,7 +153,7 @@ async function createCluster(
  * whose number may meanwhile belong to anybody. Both keep a new one from starting, so both are cleared first.
  */
 async function clearDataFolder(dataFolder: string): Promise<void> {
-  await endProcesses(processesWorkingIn(dataFolder, ['postgres']), 'SIGQUIT', 1_000);
+  await endProcesses(processesWorkingIn(dataFolder, ['postgres']), 'SIGQUIT', 200);
   const pidFile = path.join(dataFolder, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
   const pid = Number.parseInt(readFileSync(pidFile, 'utf8'), 10);

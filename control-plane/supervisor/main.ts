@@ -42,7 +42,7 @@ async function run(mode: Mode, arguments_: readonly string[]): Promise<void> {
     await children.stopAll();
     progress.note('Stopped; the data stays.');
   };
-  onShutdown(shutDown, settings.shutdownGraceMs + SHUTDOWN_MARGIN_MS);
+  onShutdown(shutDown, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   // A closed terminal ends everything in order, like Ctrl-C.
   process.on('SIGHUP', () => process.emit('SIGTERM'));
   try {

@@ -7,6 +7,23 @@ export interface SettingRow {
   /** What holds when it is not set; '' when nothing does. */
   readonly fallback: string;
   readonly meaning: string;
+  /** For a setting that only a child uses: what the supervisor checks before it passes it on as it is. */
+  readonly check?: WholeNumbers | OneOf;
+}
+
+export interface WholeNumbers {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface OneOf {
+  readonly values: readonly string[];
+}
+
+const ONE_HOUR_MS = 3_600_000;
+
+function wholeNumber(name: string, range: WholeNumbers, fallback: string, meaning: string): SettingRow {
+  return { name, allowed: `${range.from} to ${range.to}`, fallback, meaning, check: range };
 }
 
 const PLACES: readonly SettingRow[] = [
@@ -85,24 +102,86 @@ const BEHAVIOUR: readonly SettingRow[] = [
     fallback: 'info',
     meaning: 'How much the processes log; prompts, completions and keys never',
   },
+  wholeNumber(
+    'SNAPSHOT_BOOT_WAIT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '2000',
+    'How long a starting data plane asks Redis before it uses its copy on disk',
+  ),
+  wholeNumber(
+    'SNAPSHOT_MAX_AGE_SECONDS',
+    { from: 1, to: 31_536_000 },
+    '86400',
+    '`/readyz` fails when the configuration is older than this',
+  ),
+  wholeNumber(
+    'DRAIN_TIMEOUT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '10000; in production 30000',
+    'How long open requests may go on after a signal to end',
+  ),
+];
+
+const REQUESTS: readonly SettingRow[] = [
+  wholeNumber('MAX_BODY_BYTES', { from: 1_024, to: 1_073_741_824 }, '33554432', 'Largest request body'),
+  wholeNumber(
+    'UPLOAD_TIMEOUT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '60000',
+    'How long a client may take to send its request',
+  ),
+  wholeNumber(
+    'UPSTREAM_CONNECT_TIMEOUT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '10000',
+    'How long connecting to a provider may take',
+  ),
+  wholeNumber(
+    'UPSTREAM_FIRST_BYTE_TIMEOUT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '600000',
+    'How long a provider may take to begin its answer',
+  ),
+  wholeNumber(
+    'UPSTREAM_IDLE_TIMEOUT_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '120000',
+    'How long a provider may be silent within an answer',
+  ),
+  wholeNumber(
+    'UPSTREAM_IDLE_CONNECTION_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '30000',
+    'How long an unused connection to a provider is kept',
+  ),
+  wholeNumber(
+    'KEEP_ALIVE_AFTER_MS',
+    { from: 1, to: ONE_HOUR_MS },
+    '10000',
+    'Silence after which a streaming client is sent a comment',
+  ),
+];
+
+const USAGE: readonly SettingRow[] = [
+  wholeNumber(
+    'SPOOL_CAPACITY_BYTES',
+    { from: 1_048_576, to: Number.MAX_SAFE_INTEGER },
+    '1073741824',
+    'Unconfirmed usage on disk above which a process refuses new requests',
+  ),
   {
-    name: 'SNAPSHOT_BOOT_WAIT_MS',
-    allowed: '0 to 600000',
-    fallback: '2000',
-    meaning: 'How long a starting data plane asks Redis before it uses its copy on disk',
+    name: 'SPOOL_FSYNC',
+    allowed: 'true or false',
+    fallback: 'false',
+    meaning: 'Whether usage survives a power failure too, for one disk flush per tick',
+    check: { values: ['true', 'false'] },
   },
-  {
-    name: 'SNAPSHOT_MAX_AGE_SECONDS',
-    allowed: '1 to 31536000',
-    fallback: '86400',
-    meaning: '`/readyz` fails when the configuration is older than this',
-  },
-  {
-    name: 'SHUTDOWN_GRACE_SECONDS',
-    allowed: '1 to 3600',
-    fallback: '10; in production 60',
-    meaning: 'How long open streams may go on after a signal to end',
-  },
+  wholeNumber(
+    'OUTAGE_ALLOWANCE_MICRO_USD',
+    { from: 0, to: 1_000_000_000 },
+    '100000',
+    'What an account may spend per process while its balance cannot be checked',
+  ),
 ];
 
 const SANDBOX: readonly SettingRow[] = [
@@ -117,19 +196,20 @@ const SANDBOX: readonly SettingRow[] = [
     allowed: 'realistic or instant',
     fallback: 'realistic',
     meaning: 'Development only: whether the sandbox takes the time that a model would',
+    check: { values: ['realistic', 'instant'] },
   },
-  {
-    name: 'SANDBOX_FIRST_TOKEN_MS',
-    allowed: '0 to 60000',
-    fallback: '150',
-    meaning: 'Development only: its time to the first token',
-  },
-  {
-    name: 'SANDBOX_TOKENS_PER_SECOND',
-    allowed: '1 to 100000',
-    fallback: '60',
-    meaning: 'Development only: its output rate',
-  },
+  wholeNumber(
+    'SANDBOX_FIRST_TOKEN_MS',
+    { from: 0, to: 60_000 },
+    '150',
+    'Development only: its time to the first token',
+  ),
+  wholeNumber(
+    'SANDBOX_TOKENS_PER_SECOND',
+    { from: 1, to: 100_000 },
+    '60',
+    'Development only: its output rate',
+  ),
 ];
 
 /** Every setting but those of the providers, in the order in which people look for them. */
@@ -138,6 +218,8 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...STORES,
   ...SECRETS,
   ...BEHAVIOUR,
+  ...REQUESTS,
+  ...USAGE,
   ...SANDBOX,
 ];
 

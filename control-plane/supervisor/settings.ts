@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseBaseUrl, VENDORS } from '#control-plane/catalog/vendors.ts';
 import { isWellKnownSecret } from './secret-strength.ts';
+import { SETTING_ROWS } from './setting-table.ts';
 
 export const ROLES = ['data-plane', 'control-plane', 'workers'] as const;
 export type Role = (typeof ROLES)[number];
@@ -24,9 +25,8 @@ export interface SupervisorSettings {
   readonly operatorToken: string | undefined;
   readonly roles: readonly Role[];
   readonly logLevel: string;
-  readonly snapshotBootWaitMs: number;
-  readonly snapshotMaxAgeSeconds: number;
-  readonly shutdownGraceMs: number;
+  /** How long open requests may go on after a signal to end. */
+  readonly drainTimeoutMs: number;
   readonly sandboxPort: number | undefined;
   /** Codes of the vendors that have a credential or an address of their own. */
   readonly configuredVendors: readonly string[];
@@ -44,6 +44,7 @@ export class SettingsError extends Error {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const MOST_DEVELOPMENT_PROCESSES = 4;
+const DEFAULT_DRAIN_MS: Readonly<Record<Mode, number>> = { development: 10_000, production: 30_000 };
 const ADDRESS_PATTERN = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)$/;
 const OPERATOR_TOKEN_PATTERN = /^[A-Za-z0-9_-]{32,256}$/;
 
@@ -179,6 +180,15 @@ function readBindAddress(reader: Reader, mode: Mode): string {
   return given ?? (mode === 'production' ? '0.0.0.0' : '127.0.0.1');
 }
 
+/** What only a child uses is checked here too, so that a mistake is one clear line and not a child that does not start. */
+function checkPassedOn(reader: Reader): void {
+  for (const { name, check } of SETTING_ROWS) {
+    if (check === undefined) continue;
+    if ('values' in check) reader.oneOf(name, check.values);
+    else reader.wholeNumber(name, check);
+  }
+}
+
 /** Two different servers cannot have one port. */
 function requireDifferentPorts(reader: Reader, ports: Readonly<Record<string, number | undefined>>): void {
   const seen = new Map<number, string>();
@@ -205,10 +215,8 @@ export function readSettings(
   if (mode === 'production') requireForProduction(reader, roles);
   const repositoryRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
   const cores = availableParallelism();
-  const graceSeconds = reader.wholeNumber('SHUTDOWN_GRACE_SECONDS', { from: 1, to: 3_600 });
-  reader.oneOf('SANDBOX_PACE', ['realistic', 'instant']);
-  reader.wholeNumber('SANDBOX_FIRST_TOKEN_MS', { from: 0, to: 60_000 });
-  reader.wholeNumber('SANDBOX_TOKENS_PER_SECOND', { from: 1, to: 100_000 });
+  checkPassedOn(reader);
+  const givenDrainMs = reader.text('DRAIN_TIMEOUT_MS');
   const settings: SupervisorSettings = {
     mode,
     repositoryRoot,
@@ -224,10 +232,7 @@ export function readSettings(
     ...readSecrets(reader, mode),
     roles,
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
-    snapshotBootWaitMs: reader.wholeNumber('SNAPSHOT_BOOT_WAIT_MS', { from: 0, to: 600_000 }) ?? 2_000,
-    snapshotMaxAgeSeconds:
-      reader.wholeNumber('SNAPSHOT_MAX_AGE_SECONDS', { from: 1, to: 31_536_000 }) ?? 86_400,
-    shutdownGraceMs: (graceSeconds ?? (mode === 'production' ? 60 : 10)) * 1_000,
+    drainTimeoutMs: givenDrainMs === undefined ? DEFAULT_DRAIN_MS[mode] : Number(givenDrainMs),
     sandboxPort: port('SANDBOX_PORT'),
     configuredVendors: readConfiguredVendors(reader),
     commandStartedAtMs: reader.wholeNumber('CROSSMODEL_STARTED_AT_MS', {

@@ -22,10 +22,10 @@ import type { ChildSpecification } from './supervised-process.ts';
 const DEVELOPMENT_STORE_PATIENCE_MS = 3_000;
 const PRODUCTION_STORE_PATIENCE_MS = 30_000;
 const PREPARE_TIMEOUT_MS = 120_000;
-const PLANE_STOP_GRACE_MS = 10_000;
+const PLANE_STOP_GRACE_MS = 17_000;
 const SANDBOX_STOP_GRACE_MS = 3_000;
 /** Beyond the time that the child itself takes to let its streams end. */
-const DRAIN_MARGIN_MS = 3_000;
+const DRAIN_MARGIN_MS = 7_000;
 
 export interface StartReport {
   /** How long installing Redis took; 0 when it was there. */
@@ -229,7 +229,7 @@ function planeChildren(settings: SupervisorSettings, facts: CommonFacts): Ranked
         name: `data-plane-${slot}`,
         file: 'data-plane/main.ts',
         environment: dataPlaneEnvironment(settings, facts, slot),
-        stopGraceMs: settings.shutdownGraceMs + DRAIN_MARGIN_MS,
+        stopGraceMs: settings.drainTimeoutMs + DRAIN_MARGIN_MS,
       }),
     });
   }
