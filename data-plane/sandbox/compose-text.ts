@@ -11,6 +11,8 @@ const MAX_ASKED_WORDS = 2000;
 export function composeText(request: TurnRequest): string {
   const asked = lastUserText(request);
   if (request.messages.at(-1)?.role === 'tool') return answerFromToolResults(request);
+  // Five words, because that is what the first request of a newcomer asks for.
+  if (/^(please )?say (hello|hi)\b/i.test(asked)) return 'Hello from the CrossModel sandbox.';
   const repeated = echoed(asked);
   if (repeated !== undefined) return `${repeated}\n\n${shortNote(request.model)}`;
   if (/^(hi|hello|hey|good (morning|afternoon|evening))\b.{0,30}$/is.test(asked))

@@ -103,13 +103,11 @@ export function configCases(outside: () => Outside): void {
       );
       const aliases = list.data.filter((model) => model.root !== undefined);
       expect(list.data.slice(0, aliases.length)).toEqual(aliases);
-      expect(new Map(aliases.map(({ id, root }) => [id, root]))).toMatchObject(
-        new Map([
-          ['cross-model-basic', MOCK_MODEL],
-          ['claude-opus', 'deepseek/deepseek-chat'],
-          ['claude-opus-4-8', SANDBOX_MODEL],
-        ]),
-      );
+      expect(Object.fromEntries(aliases.map(({ id, root }) => [id, root]))).toMatchObject({
+        'cross-model-basic': MOCK_MODEL,
+        'claude-opus': 'deepseek/deepseek-chat',
+        'claude-opus-4-8': SANDBOX_MODEL,
+      });
       expect(list.data.some(({ id, root }) => id === SANDBOX_MODEL && root === undefined)).toBe(true);
       expect([list.first_id, list.last_id]).toEqual([list.data[0]?.id, list.data.at(-1)?.id]);
       const one = await callV1(product, {

@@ -94,7 +94,7 @@ export function controlApi(url: string, token: string): ControlApi {
     await mutate(name, inputType, '', { apiKeyId }, anything);
   };
   const usagePage: ControlApi['usagePage'] = async (accountId, after) => {
-    const document = `query ($id: ID!, $after: String) { account(id: $id) { usageRecords(first: ${PAGE_SIZE}, after: $after) {
+    const document = `query ($id: ID!, $first: Int!, $after: String) { account(id: $id) { usageRecords(first: $first, after: $after) {
       pageInfo { hasNextPage endCursor }
       edges { node { requestId status model inputTokens outputTokens cacheReadTokens cacheWriteTokens estimated costUsd } } } } }`;
     const shape = z.object({
@@ -105,7 +105,9 @@ export function controlApi(url: string, token: string): ControlApi {
         }),
       }),
     });
-    const { usageRecords } = shape.parse(await call(document, { id: accountId, after })).account;
+    const { usageRecords } = shape.parse(
+      await call(document, { id: accountId, first: PAGE_SIZE, after }),
+    ).account;
     const { hasNextPage, endCursor } = usageRecords.pageInfo;
     return { rows: usageRecords.edges.map((edge) => edge.node), next: hasNextPage ? endCursor : null };
   };

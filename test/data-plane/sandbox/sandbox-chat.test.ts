@@ -70,6 +70,8 @@ describe('what the sandbox says', () => {
     const completion = await complete(says('Say this is a test'));
     expect(completion.choices[0]?.message.content).toMatch(/^This is a test\..*CrossModel sandbox/s);
     expect(completion.model).toBe(model);
+    const greeting = await complete(says('Say hello in five words.'));
+    expect(greeting.choices[0]?.message.content).toBe('Hello from the CrossModel sandbox.');
   });
 
   it('gives the same words for the same request, streamed or not', async () => {
