@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
 import type { ApiResources } from './graphql/request-context.ts';
-import { createGraphqlServer } from './graphql/server.ts';
+import { createGraphqlHandler } from './graphql/server.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -32,7 +32,7 @@ export async function startApiServer(
     readonly port: number;
   },
 ): Promise<ApiServer> {
-  const graphql = createGraphqlServer(resources, options);
+  const graphql = createGraphqlHandler(resources, options);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -2,10 +2,10 @@ import SchemaBuilder from '@pothos/core';
 import DataloaderPlugin from '@pothos/plugin-dataloader';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import { GraphQLError } from 'graphql';
 import { canReachAccount } from '../accounts/authorize.ts';
+import { apiError, forbidden, isGraphqlError, unauthenticated } from './api-error.ts';
 import { decodeGlobalId, encodeGlobalId } from './global-ids.ts';
-import { forbidden, type RequestContext, unauthenticated } from './request-context.ts';
+import type { RequestContext } from './request-context.ts';
 
 interface SchemaShapes {
   Context: RequestContext;
@@ -81,11 +81,15 @@ export const builder = new SchemaBuilder<SchemaShapes>({
 async function nullIfNotFound(found: unknown): Promise<unknown> {
   try {
     const value = await found;
-    return value instanceof GraphQLError && value.extensions.code === 'NOT_FOUND' ? null : value;
+    return isNotFound(value) ? null : value;
   } catch (error) {
-    if (error instanceof GraphQLError && error.extensions.code === 'NOT_FOUND') return null;
+    if (isNotFound(error)) return null;
     throw error;
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return isGraphqlError(error) && error.extensions.code === 'NOT_FOUND';
 }
 
 builder.queryType({ description: 'Everything that can be read. Every field needs a token.' });
@@ -106,9 +110,7 @@ builder.scalarType('NanoUSD', {
   serialize: (value) => value.toString(),
   parseValue: (value) => {
     if (typeof value === 'string' && /^-?\d{1,18}$/.test(value)) return BigInt(value);
-    throw new GraphQLError('NanoUSD is a decimal string of a whole number.', {
-      extensions: { code: 'BAD_USER_INPUT' },
-    });
+    throw apiError('BAD_USER_INPUT', 'NanoUSD is a decimal string of a whole number.');
   },
 });
 
@@ -117,7 +119,5 @@ const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\
 function parseDateTime(value: unknown): Date {
   const date = typeof value === 'string' && RFC_3339.test(value) ? new Date(value) : undefined;
   if (date && !Number.isNaN(date.getTime())) return date;
-  throw new GraphQLError('DateTime is an RFC 3339 date and time with a time zone.', {
-    extensions: { code: 'BAD_USER_INPUT' },
-  });
+  throw apiError('BAD_USER_INPUT', 'DateTime is an RFC 3339 date and time with a time zone.');
 }

@@ -1,5 +1,5 @@
 import type { GraphQLError } from 'graphql';
-import { notFound } from './request-context.ts';
+import { notFound } from './api-error.ts';
 
 /** Rows in the order of the ids that a loader was asked for, an error in the place of each that was not found. */
 export function inIdOrder<Row>(

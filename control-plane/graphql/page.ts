@@ -1,8 +1,8 @@
 import { createContextCache } from '@pothos/core';
 import { type ResolveCursorConnectionArgs, resolveCursorConnection } from '@pothos/plugin-relay';
 import DataLoader from 'dataloader';
-import { GraphQLError } from 'graphql';
 import type { IdRange } from '../id-range.ts';
+import { apiError } from './api-error.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Page size when neither `first` nor `last` is given. */
@@ -65,25 +65,22 @@ const rowsAskedFor = createContextCache((_context: RequestContext) => ({ count: 
 function spendRows(context: RequestContext, { first, last }: PageArguments): void {
   for (const [name, size] of Object.entries({ first, last }))
     if (size !== null && size !== undefined && (size < 0 || size > MAX_PAGE_SIZE))
-      throw badInput(`\`${name}\` must be from 0 to ${MAX_PAGE_SIZE}.`);
+      throw apiError('BAD_USER_INPUT', `\`${name}\` must be from 0 to ${MAX_PAGE_SIZE}.`);
   const asked = rowsAskedFor(context);
   asked.count += first ?? last ?? DEFAULT_PAGE_SIZE;
   if (asked.count > MAX_ROWS_PER_REQUEST)
-    throw new GraphQLError(`All pages of one request together may ask for ${MAX_ROWS_PER_REQUEST} objects.`, {
-      extensions: { code: 'QUERY_TOO_COMPLEX' },
-    });
+    throw apiError(
+      'QUERY_TOO_COMPLEX',
+      `All pages of one request together may ask for ${MAX_ROWS_PER_REQUEST} objects.`,
+    );
 }
 
 /** The id inside a cursor. Only text that could have come from us may reach a query. */
 function readCursor(cursor: string | undefined, pattern: RegExp): string | undefined {
   if (cursor === undefined) return undefined;
   const id = Buffer.from(cursor, 'base64url').toString();
-  if (!pattern.test(id)) throw badInput('This cursor is not one of this list.');
+  if (!pattern.test(id)) throw apiError('BAD_USER_INPUT', 'This cursor is not one of this list.');
   return id;
-}
-
-function badInput(message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
 }
 
 type Loader = DataLoader<string, readonly unknown[]>;

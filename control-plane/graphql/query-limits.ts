@@ -1,6 +1,7 @@
 import { EnvelopArmor } from '@escape.tech/graphql-armor';
-import { GraphQLError } from 'graphql';
+import type { GraphQLError } from 'graphql';
 import type { YogaServerOptions } from 'graphql-yoga';
+import { apiError } from './api-error.ts';
 
 type Plugins = NonNullable<YogaServerOptions<object, object>['plugins']>;
 
@@ -12,9 +13,7 @@ const MAX_COST = 2_000;
 
 /** Armor words its refusals as syntax errors without a code; clients get one that says what is meant. */
 function refuse(_context: unknown, error: GraphQLError): never {
-  throw new GraphQLError(error.message.replace(/^Syntax Error: /, ''), {
-    extensions: { code: 'QUERY_TOO_COMPLEX', http: { status: 400 } },
-  });
+  throw apiError('QUERY_TOO_COMPLEX', error.message.replace(/^Syntax Error: /, ''), 400);
 }
 
 /** Refuses documents that would cost more than a console or a program has reason to ask for, before anything runs. */

@@ -1,8 +1,8 @@
-import { GraphQLError } from 'graphql';
 import type { Redis } from 'ioredis';
 import type { Database } from '#db/client.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { Actor } from '../accounts/authorize.ts';
+import { unauthenticated } from './api-error.ts';
 
 /** What the process gives every request. */
 export interface ApiResources {
@@ -24,20 +24,4 @@ export interface RequestContext extends ApiResources {
 export function requireActor(context: RequestContext): Actor {
   if (!context.actor) throw unauthenticated();
   return context.actor;
-}
-
-export function unauthenticated(): GraphQLError {
-  return new GraphQLError('Send a valid token in the header "authorization: Bearer <token>".', {
-    extensions: { code: 'UNAUTHENTICATED', http: { status: 401 } },
-  });
-}
-
-export function forbidden(): GraphQLError {
-  return new GraphQLError('This token may not do that.', { extensions: { code: 'FORBIDDEN' } });
-}
-
-export function notFound(): GraphQLError {
-  return new GraphQLError('Nothing with this id exists, or it is not yours.', {
-    extensions: { code: 'NOT_FOUND' },
-  });
 }

@@ -1,12 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useDisableIntrospection } from '@graphql-yoga/plugin-disable-introspection';
-import { GraphQLError } from 'graphql';
-import { createYoga, type Plugin } from 'graphql-yoga';
+import type { GraphQLError } from 'graphql';
+import { createGraphQLError, createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { authenticateToken } from '../accounts/authenticate-token.ts';
 import { describeFault } from '../describe-fault.ts';
+import { isGraphqlError, unauthenticated } from './api-error.ts';
 import { queryLimits } from './query-limits.ts';
-import { type ApiResources, type RequestContext, unauthenticated } from './request-context.ts';
+import type { ApiResources, RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
 
 /** What the HTTP server hands over with each request. */
@@ -15,6 +17,8 @@ export interface ServerContext {
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
+/** For log lines of places that Yoga calls without its context. */
+const requestIds = new AsyncLocalStorage<string>();
 const BEARER = /^Bearer +(\S+)$/i;
 
 const WELCOME_QUERY = `# Put your token into the headers below: {"authorization": "Bearer <token>"}
@@ -26,12 +30,18 @@ const WELCOME_QUERY = `# Put your token into the headers below: {"authorization"
 }
 `;
 
-/** The GraphQL endpoint as a request handler for \`node:http\`. */
-export function createGraphqlServer(
+export type GraphqlHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: ServerContext,
+) => Promise<void>;
+
+/** The GraphQL endpoint as a request handler for `node:http`. */
+export function createGraphqlHandler(
   resources: ApiResources,
   options: { readonly development: boolean; readonly logger: Logger },
-) {
-  return createYoga<ServerContext, RequestContext>({
+): GraphqlHandler {
+  const yoga = createYoga<ServerContext, RequestContext>({
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -54,6 +64,9 @@ export function createGraphqlServer(
       nameRequestInErrors,
     ],
   });
+  return async (request, response, context) => {
+    await requestIds.run(context.requestId, () => yoga(request, response, context));
+  };
 }
 
 /** No token is an anonymous caller, to whom every field is closed; a wrong one is refused before anything runs. */
@@ -68,16 +81,15 @@ async function identify(
   return actor;
 }
 
-const requestIds = new AsyncLocalStorage<string>();
-
 /** Errors made for the caller pass; everything else is a fault of ours, which is logged and not shown. */
 function maskError(error: unknown, logger: Logger): Error {
-  const cause = error instanceof GraphQLError ? error.originalError : error;
-  if (error instanceof GraphQLError && (cause === undefined || cause instanceof GraphQLError)) return error;
+  const cause = isGraphqlError(error) ? error.originalError : error;
+  if (isGraphqlError(error) && (cause === undefined || isGraphqlError(cause))) return error;
   logger.error({ requestId: requestIds.getStore(), fault: describeFault(cause) }, 'A GraphQL request failed');
-  return new GraphQLError('Something went wrong on our side.', {
-    ...(error instanceof GraphQLError ? { path: error.path, nodes: error.nodes } : {}),
-    extensions: { code: 'INTERNAL_SERVER_ERROR', unexpected: true },
+  const message = 'Something went wrong on our side.';
+  return rewriteError(isGraphqlError(error) ? error : {}, message, {
+    code: 'INTERNAL_SERVER_ERROR',
+    unexpected: true,
   });
 }
 
@@ -87,13 +99,26 @@ const nameRequestInErrors: Plugin<RequestContext, ServerContext> = {
     if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
     setResult({
       ...result,
-      errors: result.errors.map(
-        (error) =>
-          new GraphQLError(error.message, {
-            ...error,
-            extensions: { ...error.extensions, requestId: serverContext.requestId },
-          }),
+      errors: result.errors.map((error) =>
+        rewriteError(error, error.message, { ...error.extensions, requestId: serverContext.requestId }),
       ),
     });
   },
 };
+
+/** The same error in the same place of the answer, with another message and other extensions. */
+function rewriteError(
+  { nodes, source, positions, path, originalError }: Partial<GraphQLError>,
+  message: string,
+  extensions: Readonly<Record<string, unknown>>,
+): GraphQLError {
+  const keptCause = isGraphqlError(originalError) ? originalError : undefined;
+  return createGraphQLError(message, {
+    ...(nodes && { nodes }),
+    ...(source && { source }),
+    ...(positions && { positions }),
+    ...(path && { path }),
+    ...(keptCause && { originalError: keptCause }),
+    extensions: { ...extensions },
+  });
+}
