@@ -73,6 +73,12 @@ function readLockOwner(file: string): ProcessIdentity | undefined {
   }
 }
 
+/** Whether the process that locked the folder still runs; false also when nobody has. */
+export function isInUse(folder: string): boolean {
+  const owner = readLockOwner(path.join(folder, LOCK_NAME));
+  return owner !== undefined && isAlive(owner);
+}
+
 /**
  * Makes this process the only supervisor of the folder; returns how to let go. A lock whose owner is dead is taken over.
  * Throws StartRefusal naming the other process when one is running.

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +8,8 @@ import { prepareEmbeddedPostgres } from '#control-plane/supervisor/embedded-post
 import type { Progress } from '#control-plane/supervisor/progress.ts';
 import { findRedisProgram, installRedis } from '#control-plane/supervisor/redis-program.ts';
 import { prepareRedis } from '#control-plane/supervisor/redis-server.ts';
+import { isInUse, lockStateFolder } from '#control-plane/supervisor/state-folder.ts';
+import { systemClock } from '#shared/clock.ts';
 
 export interface ThrowAwayStores {
   readonly postgresUrl: string;
@@ -19,17 +22,29 @@ export interface ThrowAwayStores {
 
 export const REDIS_DATABASES = 64;
 const REPOSITORY_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const FOLDER_PREFIX = 'crossmodel-test-';
+/** Younger folders may belong to a run that has not yet said so. */
+const ABANDONED_AFTER_MS = 60_000;
 const SILENT: Progress = { note: () => undefined, step: () => () => undefined };
 
 /** A Postgres and a Redis of our own, in a new folder, as fast as they can be when nothing has to last. */
 export async function startThrowAwayStores(
   environment: Readonly<NodeJS.ProcessEnv>,
 ): Promise<ThrowAwayStores> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'crossmodel-test-'));
+  removeAbandonedFolders();
+  const folder = await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX));
+  lockStateFolder(folder);
   // As root, Postgres runs as another user, who must be able to pass through.
   await chmod(folder, process.getuid?.() === 0 ? 0o711 : 0o700);
   const children = createChildGroup(folder, SILENT);
+  // An interrupted run ends without its teardown.
+  const discardAtOnce = (): void => {
+    killAll(folder);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.on('exit', discardAtOnce);
   const discard = async (): Promise<void> => {
+    process.off('exit', discardAtOnce);
     await children.stopAll();
     await rm(folder, { recursive: true, force: true });
   };
@@ -54,5 +69,28 @@ export async function startThrowAwayStores(
   } catch (error) {
     await discard();
     throw error;
+  }
+}
+
+function killAll(folder: string): void {
+  try {
+    const table: Record<string, number> = JSON.parse(
+      readFileSync(path.join(folder, 'processes.json'), 'utf8'),
+    );
+    for (const pid of Object.values(table)) process.kill(pid, 'SIGKILL');
+  } catch {
+    // Nothing had been started, or it has ended already.
+  }
+}
+
+/** Runs that were killed leave their folders; their servers have ended with them. */
+function removeAbandonedFolders(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const folder = path.join(tmpdir(), name);
+    if (!name.startsWith(FOLDER_PREFIX) || isInUse(folder)) continue;
+    const facts = statSync(folder, { throwIfNoEntry: false });
+    const isOurs = facts !== undefined && facts.uid === process.getuid?.();
+    if (isOurs && systemClock.nowMs() - facts.mtimeMs > ABANDONED_AFTER_MS)
+      rmSync(folder, { recursive: true, force: true });
   }
 }
