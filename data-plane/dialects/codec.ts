@@ -1,0 +1,80 @@
+import type { Fault } from '#shared/fault.ts';
+import type { ProviderProtocol } from '#shared/usage-record.ts';
+import type { ProviderFault } from './dialect.ts';
+import type { JsonObject, JsonValue, TurnRequest } from './turn.ts';
+import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
+
+/** What an encoder needs to know of the answer it writes, besides its events. */
+export interface AnswerIdentity {
+  /** UUIDv7 of the request in hex without dashes: ids that the dialect mints are made from it. */
+  readonly idSeed: string;
+  /** Catalog id shown as `model`. */
+  readonly model: string;
+  /** Unix seconds. */
+  readonly createdAt: number;
+  /** The client's own request, for fields that the dialect echoes (Responses) or that ask for more (usage chunk). */
+  readonly body: JsonObject;
+}
+
+/** Writes one answer in a client's dialect. Synchronous; each `write` is one whole event. */
+export interface StreamEncoder {
+  event(event: TurnEvent): void;
+  /** Bytes of a keep-alive that is legal at this point of the stream. */
+  keepAlive(): string;
+}
+
+/** A client dialect on the translate lane. Pure: no clock, socket, snapshot or environment. */
+export interface ClientCodec {
+  /** JSON to turn. A fault names the field; whatever is not modelled lands in `extras`. */
+  decodeRequest(body: JsonObject): TurnRequest | Fault;
+  /** The last event of a complete stream is written on `turn_end`; `turn_fault` writes the dialect's error event. */
+  createStreamEncoder(answer: AnswerIdentity, write: (bytes: string) => void): StreamEncoder;
+  /** Events of a whole answer to the body of a response that was not streamed. Never called with a fault in them. */
+  encodeBody(answer: AnswerIdentity, events: readonly TurnEvent[]): JsonObject;
+}
+
+/** Which model a provider is asked for, and what is special about this upstream. */
+export interface ProviderTarget {
+  readonly providerModel: string;
+  readonly vendor: string;
+  /** The model's own output limit in tokens, where the catalog knows it (Anthropic requires one). */
+  readonly maxOutputTokens: number | undefined;
+  readonly capabilities: {
+    readonly reasoningEfforts: readonly string[] | undefined;
+    readonly thinkingBudget: boolean;
+  };
+}
+
+export interface EncodedRequest {
+  readonly body: JsonObject;
+  /** Path below the upstream's base path, query included. */
+  readonly path: string;
+  /** Header names and values, alternating, besides the credential. */
+  readonly headers: readonly string[];
+  /** Request fields of the client that have no effect at this provider, by the client's names where known. */
+  readonly dropped: readonly string[];
+}
+
+/** Reads a provider's stream. `data` is the payload of one event; a split inside an event never shows here. */
+export interface StreamDecoder {
+  frame(eventName: string, data: string): void;
+  /** The provider ended its answer: emits what is due (`turn_end`), or a `turn_fault` when the answer was cut. */
+  end(): void;
+}
+
+/** A provider protocol on the translate lane. Pure like {@link ClientCodec}. */
+export interface ProviderCodec {
+  readonly protocol: ProviderProtocol;
+  /**
+   * Turn to JSON. A field whose absence would change the meaning of the answer, and that real agents do not send as a
+   * matter of course, is refused with `unsupported_parameter` naming it; the rest of what cannot be said is in `dropped`.
+   */
+  encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault;
+  createStreamDecoder(emit: EmitTurnEvent): StreamDecoder;
+  /** A whole body to the same events that its stream would give. */
+  decodeBody(body: JsonObject, emit: EmitTurnEvent): void;
+  /** Judges an error answer; `status` 200 for an error inside a successful one. */
+  readProviderFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
+}
+
+export type { JsonObject, JsonValue };

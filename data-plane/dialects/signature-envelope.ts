@@ -1,0 +1,27 @@
+import type { ProviderProtocol } from '#shared/usage-record.ts';
+import type { ProviderSignature } from './turn.ts';
+
+/**
+ * How a foreign provider's opaque reasoning state travels through a client that only echoes it: `cm1.<family>.<kind>.<value>`
+ * in the slot that the client's dialect keeps for its own. A value without the prefix is native to that dialect.
+ */
+const PREFIX = 'cm1.';
+const FAMILIES: readonly string[] = ['chat', 'responses', 'messages', 'gemini'];
+
+export function packSignature(signature: ProviderSignature): string {
+  return `${PREFIX}${signature.family}.${signature.kind}.${signature.value}`;
+}
+
+/** Opens a packed signature; `undefined` when the text is no envelope of ours. */
+export function unpackSignature(text: string): ProviderSignature | undefined {
+  if (!text.startsWith(PREFIX)) return undefined;
+  const familyEnd = text.indexOf('.', PREFIX.length);
+  const kindEnd = text.indexOf('.', familyEnd + 1);
+  const family = text.slice(PREFIX.length, familyEnd);
+  if (familyEnd === -1 || kindEnd === -1 || !FAMILIES.includes(family)) return undefined;
+  return {
+    family: family as ProviderProtocol,
+    kind: text.slice(familyEnd + 1, kindEnd),
+    value: text.slice(kindEnd + 1),
+  };
+}
