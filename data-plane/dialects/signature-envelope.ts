@@ -25,3 +25,23 @@ export function unpackSignature(text: string): ProviderSignature | undefined {
     value: text.slice(kindEnd + 1),
   };
 }
+
+const ID_MARK = '__cm1_';
+
+/**
+ * A signature on a tool call has no slot of its own in any client dialect: it rides behind the call's id, which clients
+ * always return. Only characters that every dialect allows in ids are used.
+ */
+export function packCallId(id: string, signature: ProviderSignature | undefined): string {
+  if (signature === undefined) return id;
+  const packed = Buffer.from(packSignature(signature)).toString('base64url');
+  return `${id}${ID_MARK}${packed}`;
+}
+
+/** Splits a returned id into the provider's own id and the signature that rode on it. */
+export function unpackCallId(id: string): { readonly id: string; readonly signature?: ProviderSignature } {
+  const mark = id.lastIndexOf(ID_MARK);
+  if (mark === -1) return { id };
+  const signature = unpackSignature(Buffer.from(id.slice(mark + ID_MARK.length), 'base64url').toString());
+  return signature === undefined ? { id } : { id: id.slice(0, mark), signature };
+}

@@ -27,6 +27,8 @@ export type TurnEvent =
       readonly name: string;
       readonly custom?: boolean;
       readonly namespace?: string;
+      /** Rides behind the call's id in client dialects, so it must be known when the call starts. */
+      readonly signature?: ProviderSignature;
     }
   /** Text, thought, refusal, or a piece of a call's arguments. */
   | {
