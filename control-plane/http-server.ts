@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import type { Logger } from 'pino';
 import { systemClock } from '#shared/clock.ts';
@@ -11,6 +11,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const MAX_HEADER_BYTES = 16 * 1024;
+const CLOSE_GRACE_MS = 5_000;
+const UNREAD_BODY_GRACE_MS = 1_000;
 const READY_QUERY_TIMEOUT_MS = 2_000;
 
 const mintRequestId = createIdMinter(systemClock);
@@ -55,6 +57,8 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
+      const { socket } = request;
+      response.once('finish', () => dropUnreadBody(request, socket));
       return void graphql(request, response, { requestId });
     },
   );
@@ -73,11 +77,25 @@ function listen(server: Server, { port, bindAddress }: { port: number; bindAddre
   });
 }
 
+/** Idle connections end at once, answers under way get a moment, and what still hangs then is cut off. */
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const cutOff = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(cutOff);
+      resolve();
+    });
     server.closeIdleConnections();
   });
+}
+
+/** A body that was refused unread would keep its connection busy: read on for a moment, so that the client sees the answer. */
+function dropUnreadBody(request: IncomingMessage, socket: Socket): void {
+  if (request.complete) return;
+  request.resume();
+  setTimeout(() => {
+    if (!request.complete) socket.destroy();
+  }, UNREAD_BODY_GRACE_MS).unref();
 }
 
 /** Browsers send no JSON to another origin without asking first, so this also keeps forged form posts out. */

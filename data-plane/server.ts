@@ -8,7 +8,13 @@ import {
 } from 'uWebSockets.js';
 import { fault } from '#shared/fault.ts';
 import { showCredits, showUsage } from './endpoints/account-figures.ts';
-import { answerFault, type ErrorShape, type Exchange, openExchange } from './endpoints/exchange.ts';
+import {
+  answerFault,
+  answerUnexpected,
+  type ErrorShape,
+  type Exchange,
+  openExchange,
+} from './endpoints/exchange.ts';
 import { showHealth, showReadiness } from './endpoints/health.ts';
 import { InferenceEndpoint } from './endpoints/inference.ts';
 import { listModels, showModel } from './endpoints/list-models.ts';
@@ -120,7 +126,13 @@ class Doors {
         closesConnection: this.#closesConnection,
         onClosed: this.#closed,
       });
-      answer(openExchange(this.#gateway, intake, writer, shapeOf(intake)));
+      const exchange = openExchange(this.#gateway, intake, writer, shapeOf(intake));
+      // A throw through uWS would end the process and every stream in it.
+      try {
+        answer(exchange);
+      } catch (error) {
+        answerUnexpected(this.#gateway, exchange, error);
+      }
     };
   }
 

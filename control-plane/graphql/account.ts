@@ -131,7 +131,7 @@ builder.queryFields((t) => ({
         externalId: t.arg.string({ description: 'Only the account with this external id.' }),
       },
       resolve: (_root, args, context) =>
-        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           listAccounts(context.database, { externalId: args.externalId ?? undefined }, range),
         ),
     },

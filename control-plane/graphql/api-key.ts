@@ -75,8 +75,8 @@ apiKeyRef.implement({
   }),
 });
 
-function keysOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[1]) {
-  return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+function keysOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
+  return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
     loadPageOfParent<ApiKeyRow>(context, {
       name: 'apiKeys',
       parentId: accountId,
@@ -110,7 +110,7 @@ builder.queryField('apiKeys', (t) =>
         const only =
           accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
         if (only === null)
-          return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
             listAllKeys(context.database, range),
           );
         return keysOfAccount(context, reachableOrNothing(context, only), args);

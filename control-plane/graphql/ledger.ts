@@ -97,8 +97,8 @@ ledgerEntryRef.implement({
   }),
 });
 
-function entriesOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[1]) {
-  return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+function entriesOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
+  return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
     loadPageOfParent<LedgerEntryRow>(context, {
       name: 'ledgerEntries',
       parentId: accountId,
@@ -133,7 +133,7 @@ builder.queryField('ledgerEntries', (t) =>
         const only =
           accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
         if (only !== null) return entriesOfAccount(context, reachableOrNothing(context, only), args);
-        return pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           listAllEntries(context.database, range),
         );
       },

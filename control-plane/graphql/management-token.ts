@@ -73,7 +73,7 @@ builder.objectField(accountRef, 'managementTokens', (t) =>
       type: managementTokenRef,
       description: 'Its management tokens, newest first; revoked ones included.',
       resolve: (account, args, context) =>
-        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           loadPageOfParent<ManagementTokenRow>(context, {
             name: 'managementTokens',
             parentId: account.id,

@@ -78,7 +78,7 @@ builder.objectField(apiKeyRef, 'aliases', (t) =>
       type: aliasRef,
       description: `Its aliases, newest first; at most ${MAX_ALIASES_PER_KEY}.`,
       resolve: (key, args, context) =>
-        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           loadPageOfParent<ModelAliasRow>(context, {
             name: 'aliases',
             parentId: key.id,

@@ -176,7 +176,7 @@ builder.queryFields((t) => ({
       authScopes: { signedIn: true },
       args: { vendor: t.arg.string({ description: 'Only models of this vendor code.' }) },
       resolve: (_root, { vendor, ...args }, context) =>
-        pageById(context, args, { order: 'by-name', idField: 'id' }, (range) =>
+        pageById(args, { order: 'by-name', idField: 'id' }, (range) =>
           listModels(
             context.database,
             { vendor: vendor ?? undefined, listedOnly: requireActor(context).kind !== 'operator' },

@@ -3,14 +3,9 @@ import { type ResolveCursorConnectionArgs, resolveCursorConnection } from '@poth
 import DataLoader from 'dataloader';
 import type { IdRange } from '../id-range.ts';
 import { apiError } from './api-error.ts';
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from './page-limits.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** Page size when neither `first` nor `last` is given. */
-const DEFAULT_PAGE_SIZE = 50;
-/** The largest page; a larger `first` or `last` is refused. */
-const MAX_PAGE_SIZE = 1_000;
-/** Nested pages multiply: 100 accounts with 100 keys each is the most that one request may ask for. */
-const MAX_ROWS_PER_REQUEST = 10_100;
 const CURSOR_IDS = {
   'newest-first': /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
   'by-name': /^[\w./:-]{1,200}$/,
@@ -31,12 +26,12 @@ interface IdOrderedList<IdField> {
 
 /** A page of a list that is ordered by id. `load` may return the rows of the range in any order. */
 export async function pageById<IdField extends string, Row extends Readonly<Record<IdField, string>>>(
-  context: RequestContext,
   args: PageArguments,
   list: IdOrderedList<IdField>,
   load: (range: IdRange) => Promise<readonly Row[]>,
 ) {
-  spendRows(context, args);
+  checkSize('first', args.first);
+  checkSize('last', args.last);
   const descending = list.order === 'newest-first';
   const idOf = (row: Row): string => row[list.idField];
   const idIn = (cursor: string | undefined) => readCursor(cursor, CURSOR_IDS[list.order]);
@@ -59,20 +54,9 @@ export async function pageById<IdField extends string, Row extends Readonly<Reco
   );
 }
 
-const rowsAskedFor = createContextCache((_context: RequestContext) => ({ count: 0 }));
-
-/** Refuses oversized pages, and requests whose pages add up to more than one answer should carry. */
-function spendRows(context: RequestContext, { first, last }: PageArguments): void {
-  for (const [name, size] of Object.entries({ first, last }))
-    if (size !== null && size !== undefined && (size < 0 || size > MAX_PAGE_SIZE))
-      throw apiError('BAD_USER_INPUT', `\`${name}\` must be from 0 to ${MAX_PAGE_SIZE}.`);
-  const asked = rowsAskedFor(context);
-  asked.count += first ?? last ?? DEFAULT_PAGE_SIZE;
-  if (asked.count > MAX_ROWS_PER_REQUEST)
-    throw apiError(
-      'QUERY_TOO_COMPLEX',
-      `All pages of one request together may ask for ${MAX_ROWS_PER_REQUEST} objects.`,
-    );
+function checkSize(name: 'first' | 'last', size: number | null | undefined): void {
+  if (size !== null && size !== undefined && (size < 0 || size > MAX_PAGE_SIZE))
+    throw apiError('BAD_USER_INPUT', `\`${name}\` must be from 0 to ${MAX_PAGE_SIZE}.`);
 }
 
 /** The id inside a cursor. Only text that could have come from us may reach a query. */

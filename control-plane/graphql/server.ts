@@ -100,7 +100,12 @@ const nameRequestInErrors: Plugin<RequestContext, ServerContext> = {
     setResult({
       ...result,
       errors: result.errors.map((error) =>
-        rewriteError(error, error.message, { ...error.extensions, requestId: serverContext.requestId }),
+        rewriteError(error, error.message, {
+          ...error.extensions,
+          // Yoga gives errors of its parser a status that plain JSON clients do not get to see.
+          ...(error.extensions.code === 'QUERY_TOO_COMPLEX' ? { http: { status: 400 } } : {}),
+          requestId: serverContext.requestId,
+        }),
       ),
     });
   },

@@ -113,7 +113,7 @@ upstreamRef.implement({
         type: routeRef,
         description: 'The models it answers for, newest route first.',
         resolve: (upstream, args, context) =>
-          pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+          pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
             loadPageOfParent<RouteRow>(context, {
               name: 'routes',
               parentId: upstream.id,
@@ -136,7 +136,7 @@ builder.queryField('upstreams', (t) =>
       description: 'All upstreams, newest first. Operators only.',
       authScopes: { operator: true },
       resolve: (_root, args, context) =>
-        pageById(context, args, { order: 'newest-first', idField: 'id' }, (range) =>
+        pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           listUpstreams(context.database, range),
         ),
     },

@@ -121,8 +121,8 @@ usageRecordRef.implement({
   }),
 });
 
-function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[1]) {
-  return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
+  return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
     loadPageOfParent<UsageRecordRow>(context, {
       name: 'usageRecordsOfAccount',
       parentId: accountId,
@@ -151,7 +151,7 @@ builder.objectField(apiKeyRef, 'usageRecords', (t) =>
       type: usageRecordRef,
       description: 'The requests made with it, newest first.',
       resolve: (key, args, context) =>
-        pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+        pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
           loadPageOfParent<UsageRecordRow>(context, {
             name: 'usageRecordsOfKey',
             parentId: key.id,
@@ -177,7 +177,7 @@ builder.queryField('usageRecords', (t) =>
         const only =
           accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
         if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
-        return pageById(context, args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+        return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
           listAllUsageRecords(context.database, range),
         );
       },

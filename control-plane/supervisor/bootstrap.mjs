@@ -21,7 +21,7 @@ const STAMP_FILE = path.join(ROOT, 'node_modules', '.crossmodel-install-stamp');
 const RUN_FOLDER = path.join(ROOT, '.crossmodel', 'run');
 const INSTALL_LOCK = path.join(RUN_FOLDER, 'install.lock');
 const SUPPORTED_NODE = '>=22.18 <23';
-const PARENT_CHECK_MS = 300;
+const CALLER_CHECK_MS = 300;
 const LOCK_POLL_MS = 300;
 const OUTPUT_TAIL_LINES = 25;
 const COMMANDS = ['start', 'production', 'test', 'test:long'];
@@ -46,17 +46,30 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // ---- who is alive -------------------------------------------------------------------------------------------------
 
-/** A pid alone may have been given to another process since; with its start time it is one process only. */
-function processStartTime(pid) {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    if (process.platform === 'linux') return '';
-    return spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).stdout?.trim() ?? '';
+/** What the system says about a process; undefined when there is none, or only its unburied remains. */
+function processFacts(pid) {
+  if (process.platform === 'linux') {
+    try {
+      const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      return fields[0] === 'Z' ? undefined : { parent: Number(fields[1]), startTime: fields[19], name };
+    } catch {
+      return undefined;
+    }
   }
+  const answer = spawnSync('ps', ['-o', 'ppid=,lstart=,comm=', '-p', String(pid)], { encoding: 'utf8' });
+  const [parent, ...rest] = (answer.stdout ?? '').trim().split(/\s+/);
+  if (!parent) return undefined;
+  return {
+    parent: Number(parent),
+    startTime: rest.slice(0, 5).join(' '),
+    name: path.basename(rest[5] ?? ''),
+  };
 }
 
+/** A pid alone may have been given to another process since; with its start time it is one process only. */
+const processStartTime = (pid) => processFacts(pid)?.startTime ?? '';
 const ownIdentity = { pid: process.pid, startTime: processStartTime(process.pid) };
 
 function readIdentity(file) {
@@ -370,6 +383,28 @@ function childEnvironment(command, installMs) {
   return env;
 }
 
+/**
+ * `npm start` runs us by way of a shell. Killed, npm leaves both behind, so we look whether it is still there ourselves.
+ * Called directly, nobody is watched: such a process may be meant to outlive its terminal.
+ */
+function callingProcesses() {
+  if (process.env.npm_lifecycle_event === undefined && process.env.NODE_RUN_SCRIPT_NAME === undefined)
+    return [];
+  const pids = [process.ppid];
+  const parent = processFacts(process.ppid);
+  if (parent !== undefined && /^-?(sh|bash|dash|ash|zsh|ksh)$/.test(parent.name)) pids.push(parent.parent);
+  return pids.filter((pid) => pid > 1);
+}
+
+function isRunning(pid) {
+  if (process.platform === 'linux') return processFacts(pid) !== undefined;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
 /** Starts the real command and lives exactly as long: the child sees the end of descriptor 3 if this process is killed. */
 function runOn(node, command, rest, installMs) {
   const child = spawn(node, commandLine(command, rest), {
@@ -386,11 +421,11 @@ function runOn(node, command, rest, installMs) {
       if (!terminalSentItToo) child.kill(signal);
     });
   }
-  const parent = process.ppid;
-  if (process.env.npm_lifecycle_event !== undefined || process.env.NODE_RUN_SCRIPT_NAME !== undefined) {
+  const callers = callingProcesses();
+  if (callers.length > 0) {
     setInterval(() => {
-      if (process.ppid !== parent) child.kill('SIGTERM');
-    }, PARENT_CHECK_MS).unref();
+      if (!callers.every(isRunning)) child.kill('SIGTERM');
+    }, CALLER_CHECK_MS).unref();
   }
   child.on('error', (error) => {
     say(`Could not run ${node}: ${error.message}`);

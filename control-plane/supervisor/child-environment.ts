@@ -56,7 +56,10 @@ export function dataPlaneEnvironment(
     DATA_PLANE_SLOT: String(slot),
   };
   for (const name of [...CONTROL_PLANE_ONLY, ...VENDOR_VARIABLES]) delete environment[name];
-  for (const name of Object.keys(environment)) if (/^PG[A-Z]|_API_KEY$/.test(name)) delete environment[name];
+  for (const name of Object.keys(environment)) {
+    const mayHoldSecret = /^PG[A-Z]|SECRET|TOKEN$|PASSWORD|CREDENTIAL|API_?KEY|PRIVATE_?KEY/i.test(name);
+    if (mayHoldSecret && name !== 'CROSSMODEL_SECRET_KEY') delete environment[name];
+  }
   return environment;
 }
 

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
@@ -148,8 +149,9 @@ export function placePostgres(repositoryRoot: string, stateFolder: string): Post
     ? packaged
     : path.join(copyBinaries(native, createHome()), 'bin');
   createOwned(parent, user);
-  const dataFolder = canEnter(parent, user)
-    ? path.join(parent, 'data')
-    : dataFolderElsewhere(createHome(), stateFolder, user);
+  if (canEnter(parent, user))
+    return { binaryFolder, dataFolder: path.join(parent, 'data'), majorVersion, user };
+  if (readdirSync(parent).length === 0) rmdirSync(parent);
+  const dataFolder = dataFolderElsewhere(createHome(), stateFolder, user);
   return { binaryFolder, dataFolder, majorVersion, user };
 }

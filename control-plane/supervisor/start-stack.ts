@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import {
   type CommonFacts,
   controlPlaneEnvironment,
@@ -163,19 +164,22 @@ async function redisProgram({
 
 async function runPreparation({ settings, progress }: Surroundings, facts: CommonFacts): Promise<void> {
   const finish = progress.step('Database schema, catalog and demo account');
-  const result = await runProgram(
-    process.execPath,
-    [path.join(settings.repositoryRoot, 'control-plane', 'prepare.ts')],
-    {
-      workingDirectory: settings.repositoryRoot,
-      environment: controlPlaneEnvironment(settings, facts, 'api'),
-      timeoutMs: PREPARE_TIMEOUT_MS,
-    },
-  );
+  const result = await runProgram(process.execPath, nodeArguments(settings, 'control-plane/prepare.ts'), {
+    workingDirectory: settings.repositoryRoot,
+    environment: controlPlaneEnvironment(settings, facts, 'api'),
+    timeoutMs: PREPARE_TIMEOUT_MS,
+  });
   if (result.code !== 0) {
     throw new StartRefusal(`The database could not be prepared:\n${result.outputTail.trim()}`);
   }
   finish(settings.mode === 'development' ? 'ready' : 'ready (no demo in production)');
+}
+
+function nodeArguments(settings: SupervisorSettings, file: string): string[] {
+  const program = path.join(settings.repositoryRoot, file);
+  if (!file.startsWith('control-plane/')) return [program];
+  const preload = path.join(settings.repositoryRoot, 'control-plane', 'supervisor', 'faster-imports.ts');
+  return ['--import', pathToFileURL(preload).href, program];
 }
 
 interface RankedChild {
@@ -190,7 +194,7 @@ function nodeChild(
   return {
     name: child.name,
     program: process.execPath,
-    arguments: [path.join(settings.repositoryRoot, child.file)],
+    arguments: nodeArguments(settings, child.file),
     environment: child.environment,
     workingDirectory: settings.repositoryRoot,
     logFile:

@@ -1,8 +1,8 @@
 import type { Gateway } from '#data-plane/gateway.ts';
-import { fault, isFault } from '#shared/fault.ts';
+import { isFault } from '#shared/fault.ts';
 import { ceilToMicroUsd, floorToMicroUsd } from '#shared/money.ts';
 import type { WindowTotals } from '#shared/usage-totals.ts';
-import { answerFault, answerJson, type Exchange } from './exchange.ts';
+import { answerFault, answerJson, answerUnexpected, type Exchange } from './exchange.ts';
 import { withKey } from './shared-get.ts';
 
 /** `GET /v1/credits`: what can be spent and what is held, in micro-USD; zeros for an account without a wallet. */
@@ -51,9 +51,4 @@ function windowJson(totals: WindowTotals): string {
   const total = `"total_tokens":${promptTokens + completionTokens}`;
   const counts = `"request_count":${requestCount},"success_count":${successCount}`;
   return `{"cost_micro":${BigInt(costMicro)},${tokens},${total},${counts}}`;
-}
-
-function answerUnexpected(gateway: Gateway, exchange: Exchange, error: unknown): void {
-  gateway.log.error({ requestId: exchange.publicId, err: error }, 'request failed unexpectedly');
-  answerFault(exchange, fault('internal_error', 'An internal error occurred. Please retry.'));
 }

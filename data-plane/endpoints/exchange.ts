@@ -3,7 +3,7 @@ import { encodeAnthropicFault } from '#data-plane/dialects/messages/faults.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
-import { FAULTS, type Fault } from '#shared/fault.ts';
+import { FAULTS, type Fault, fault } from '#shared/fault.ts';
 import { formatId } from '#shared/identifiers.ts';
 
 export type ErrorShape = 'openai' | 'anthropic';
@@ -43,13 +43,30 @@ export function answerJson(exchange: Exchange, body: Buffer | string): void {
   exchange.writer.respond(200, baseHeaders(exchange, JSON_TYPE), body);
 }
 
-/** Answers with `fault` in the shape of the exchange. */
-export function answerFault(exchange: Exchange, fault: Fault, extraHeaders: HeaderList = []): void {
+/** Answers with `refusal` in the shape of the exchange. */
+export function answerFault(exchange: Exchange, refusal: Fault, extraHeaders: HeaderList = []): void {
   const headers = [...baseHeaders(exchange, JSON_TYPE), ...extraHeaders];
-  if (fault.retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.ceil(fault.retryAfterMs / MS_PER_SECOND)));
+  if (refusal.retryAfterMs !== undefined) {
+    headers.push('retry-after', String(Math.ceil(refusal.retryAfterMs / MS_PER_SECOND)));
   }
   const body =
-    exchange.shape === 'openai' ? encodeOpenAiFault(fault) : encodeAnthropicFault(fault, exchange.publicId);
-  exchange.writer.respond(fault.relayed?.status ?? FAULTS[fault.kind].status, headers, body);
+    exchange.shape === 'openai'
+      ? encodeOpenAiFault(refusal)
+      : encodeAnthropicFault(refusal, exchange.publicId);
+  exchange.writer.respond(refusal.relayed?.status ?? FAULTS[refusal.kind].status, headers, body);
 }
+
+/** Logs a bug that surfaced in `exchange` and gives the fault to answer with; the client learns only its request id. */
+export function unexpectedFault(gateway: Gateway, exchange: Exchange, error: unknown): Fault {
+  gateway.log.error({ requestId: exchange.publicId, err: error }, 'request failed unexpectedly');
+  return fault('internal_error', 'An internal error occurred. Please retry.');
+}
+
+/** Last resort for a bug: answers 500 if anything can still be answered. */
+export function answerUnexpected(gateway: Gateway, exchange: Exchange, error: unknown): void {
+  const failure = unexpectedFault(gateway, exchange, error);
+  if (exchange.writer.committed) exchange.writer.breakOff(NOTHING);
+  else answerFault(exchange, failure);
+}
+
+const NOTHING = Buffer.alloc(0);

@@ -24,7 +24,7 @@ import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { answerFault, baseHeaders, type Exchange } from './exchange.ts';
+import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
 
@@ -75,7 +75,10 @@ export class InferenceEndpoint {
     exchange.writer.onAborted = () => exchange.intake.discardBody();
     exchange.intake.readBody(bodyLimits, (body) => {
       if (isFault(body)) this.#refuse(exchange, facts, body);
-      else void this.#serve(exchange, facts, snapshot, body);
+      else
+        this.#serve(exchange, facts, snapshot, body).catch((error) =>
+          answerUnexpected(this.#gateway, exchange, error),
+        );
     });
   }
 
@@ -86,14 +89,18 @@ export class InferenceEndpoint {
     body: Buffer,
   ): Promise<void> {
     const admitted = await this.#admit(facts, snapshot, body).catch((error) =>
-      this.#internalError(exchange, error),
+      unexpectedFault(this.#gateway, exchange, error),
     );
     if (isFault(admitted)) {
       this.#refuse(exchange, facts, admitted);
       return;
     }
     const end = await this.#forward(exchange, facts, admitted).catch((error) => ({
-      outcome: { kind: 'failed', fault: this.#internalError(exchange, error), retryable: false } as const,
+      outcome: {
+        kind: 'failed',
+        fault: unexpectedFault(this.#gateway, exchange, error),
+        retryable: false,
+      } as const,
       reader: undefined,
     }));
     const result = resultOf(admitted, end);
@@ -188,11 +195,6 @@ export class InferenceEndpoint {
     const answer = () => answerFault(exchange, refusal);
     if (FAULTS[refusal.kind].blame === 'client') this.#refusals.add(record, answer);
     else spool.append(record, answer);
-  }
-
-  #internalError(exchange: Exchange, error: unknown): Fault {
-    this.#gateway.log.error({ requestId: exchange.publicId, err: error }, 'request failed unexpectedly');
-    return fault('internal_error', 'An internal error occurred. Please retry.');
   }
 
   /** Logs failures that are ours or a provider's to fix; the client's own are in the usage records. */

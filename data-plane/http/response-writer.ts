@@ -142,8 +142,10 @@ export class ResponseWriter {
     this.#pending = undefined;
     const isStream = this.#headSent;
     this.#writeHead();
-    if (this.#isHead && !isStream) this.#response.endWithoutBody(body?.length ?? 0, this.#closesConnection());
-    else this.#response.end(body ?? '', this.#closesConnection());
+    // uWS writes its connection header where it stands, so within a stream it would end up in the body.
+    const closes = !isStream && this.#closesConnection();
+    if (this.#isHead && !isStream) this.#response.endWithoutBody(body?.length ?? 0, closes);
+    else this.#response.end(body ?? '', closes);
   };
 
   #writeHead(): void {

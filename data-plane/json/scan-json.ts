@@ -87,6 +87,7 @@ const PLUS = 0x2b;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
+const LOWER_E = 0x65;
 const LOWER_U = 0x75;
 const LOWER_CASE_BIT = 0x20;
 const FIRST_NON_ASCII = 0x80;
@@ -111,17 +112,27 @@ const WORD_FALSE = Buffer.from('false');
 const WORD_NULL = Buffer.from('null');
 
 const NOTHING = new Uint8Array(0);
+const NO_WORDS = new Int32Array(0);
+const WORD_BYTES = 4;
+/** Texts from this size on are read in words. */
+const WORDS_FROM_BYTES = 2_048;
 
 /** State of the scan under way; one at a time, which a synchronous function guarantees. */
 let input: Uint8Array = NOTHING;
 let limit = 0;
-let position = 0;
 let sink: JsonSink;
+/** The same bytes four at a time, for long texts; empty for short ones, where making the view costs more than it saves. */
+let words: Int32Array = NO_WORDS;
 /** Whether the string read last holds an escape. */
 let sawEscape = false;
+/** Kind of the value read last. */
+let lastKind: JsonKind = JSON_KINDS.null;
+/** Where the scan failed. */
+let failedAt = 0;
 
 /** The text is JSON. */
 export const SCAN_OK = -1;
+const FAILED = -1;
 
 /**
  * Scans `bytes` from `start` to `end` as one JSON text and tells `into` about watched values.
@@ -136,131 +147,180 @@ export function scanJson(
   into: JsonSink,
 ): number {
   input = bytes;
-  position = start;
   limit = end;
   sink = into;
-  const valid = scanValue(watch, 0) !== 0;
-  if (valid) skipWhitespace();
-  const failure = valid && position === limit ? SCAN_OK : position;
+  const isAligned = bytes.byteOffset % WORD_BYTES === 0;
+  words =
+    isAligned && end - start >= WORDS_FROM_BYTES
+      ? new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(end / WORD_BYTES))
+      : NO_WORDS;
+  const valueEnd = scanValue(skipWhitespace(start), watch, 0);
+  const rest = valueEnd === FAILED ? failedAt : skipWhitespace(valueEnd);
   input = NOTHING;
-  return failure;
+  words = NO_WORDS;
+  return valueEnd !== FAILED && rest === end ? SCAN_OK : rest;
 }
 
-function skipWhitespace(): void {
+/**
+ * Every function below takes the offset where it starts and returns the offset behind what it read, or `FAILED` with
+ * `failedAt` set. Offsets travel as arguments because locals are what V8 keeps in registers.
+ */
+function fail(at: number): typeof FAILED {
+  failedAt = at;
+  return FAILED;
+}
+
+function skipWhitespace(from: number): number {
   const bytes = input;
-  let at = position;
-  while (at < limit) {
+  const end = limit;
+  let at = from;
+  while (at < end) {
     const byte = bytes[at];
     if (byte !== SPACE && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break;
     at += 1;
   }
-  position = at;
+  return at;
 }
 
-/** Scans one value and returns its kind, or 0 at an error, with `position` at the offending byte. */
-function scanValue(watch: JsonWatch | undefined, depth: number): JsonKind | 0 {
-  skipWhitespace();
-  if (position >= limit) return 0;
-  switch (input[position]) {
-    case QUOTE:
-      return scanString() ? JSON_KINDS.string : 0;
-    case OPEN_BRACE:
-      return depth < MAX_JSON_DEPTH && scanObject(watch?.fields, depth) ? JSON_KINDS.object : 0;
-    case OPEN_BRACKET:
-      return depth < MAX_JSON_DEPTH && scanArray(watch?.items, depth) ? JSON_KINDS.array : 0;
-    case 0x74:
-      return scanWord(WORD_TRUE) ? JSON_KINDS.true : 0;
-    case 0x66:
-      return scanWord(WORD_FALSE) ? JSON_KINDS.false : 0;
-    case 0x6e:
-      return scanWord(WORD_NULL) ? JSON_KINDS.null : 0;
-    default:
-      return scanNumber() ? JSON_KINDS.number : 0;
-  }
-}
-
-function scanObject(fields: WatchedFields | undefined, depth: number): boolean {
-  position += 1;
-  skipWhitespace();
-  if (position < limit && input[position] === CLOSE_BRACE) {
-    position += 1;
-    return true;
-  }
-  let seen = 0;
-  for (;;) {
-    if (position >= limit || input[position] !== QUOTE) return false;
-    const keyStart = position + 1;
-    if (!scanString()) return false;
-    const field = fields === undefined ? undefined : findField(fields, keyStart, position - 1);
-    if (field !== undefined) {
-      if ((seen & field.bit) !== 0) sink.ambiguousKey(field.name, 'duplicate');
-      seen |= field.bit;
+function scanValue(at: number, watch: JsonWatch | undefined, depth: number): number {
+  if (at >= limit) return fail(at);
+  switch (input[at]) {
+    case QUOTE: {
+      const end = scanString(at);
+      lastKind = JSON_KINDS.string;
+      return end;
     }
-    skipWhitespace();
-    if (position >= limit || input[position] !== COLON) return false;
-    position += 1;
-    skipWhitespace();
-    const valueStart = position;
-    const kind = scanValue(field?.within, depth + 1);
-    if (kind === 0) return false;
-    if (field !== undefined) sink.value(field.slot, kind, valueStart, position);
-    skipWhitespace();
-    if (position >= limit) return false;
-    const next = input[position];
-    if (next !== COMMA && next !== CLOSE_BRACE) return false;
-    position += 1;
-    if (next === CLOSE_BRACE) return true;
-    skipWhitespace();
+    case OPEN_BRACE:
+      return depth < MAX_JSON_DEPTH ? scanObject(at, watch?.fields, depth) : fail(at);
+    case OPEN_BRACKET:
+      return depth < MAX_JSON_DEPTH ? scanArray(at, watch?.items, depth) : fail(at);
+    case 0x74:
+      lastKind = JSON_KINDS.true;
+      return scanWord(at, WORD_TRUE);
+    case 0x66:
+      lastKind = JSON_KINDS.false;
+      return scanWord(at, WORD_FALSE);
+    case 0x6e:
+      lastKind = JSON_KINDS.null;
+      return scanWord(at, WORD_NULL);
+    default:
+      lastKind = JSON_KINDS.number;
+      return scanNumber(at);
   }
 }
 
-function scanArray(items: WatchedValue | undefined, depth: number): boolean {
-  position += 1;
-  skipWhitespace();
-  if (position < limit && input[position] === CLOSE_BRACKET) {
-    position += 1;
-    return true;
-  }
-  for (;;) {
-    skipWhitespace();
-    const valueStart = position;
-    const kind = scanValue(items?.within, depth + 1);
-    if (kind === 0) return false;
-    if (items !== undefined) sink.value(items.slot, kind, valueStart, position);
-    skipWhitespace();
-    if (position >= limit) return false;
-    const next = input[position];
-    if (next !== COMMA && next !== CLOSE_BRACKET) return false;
-    position += 1;
-    if (next === CLOSE_BRACKET) return true;
-  }
-}
-
-/** Scans a string whose opening quote is at `position`. */
-function scanString(): boolean {
+function scanObject(from: number, fields: WatchedFields | undefined, depth: number): number {
   const bytes = input;
   const end = limit;
-  let at = position + 1;
+  let seen = 0;
+  let at = from + 1;
+  if (at < end && (bytes[at] ?? 0) <= SPACE) at = skipWhitespace(at);
+  if (at < end && bytes[at] === CLOSE_BRACE) {
+    lastKind = JSON_KINDS.object;
+    return at + 1;
+  }
+  for (;;) {
+    if (at >= end || bytes[at] !== QUOTE) return fail(at);
+    const keyStart = at + 1;
+    at = scanString(at);
+    if (at === FAILED) return FAILED;
+    let field: WatchedField | undefined;
+    if (fields !== undefined) {
+      field = findField(fields, keyStart, at - 1);
+      if (field !== undefined) {
+        if ((seen & field.bit) !== 0) sink.ambiguousKey(field.name, 'duplicate');
+        seen |= field.bit;
+      }
+    }
+    if (at < end && (bytes[at] ?? 0) <= SPACE) at = skipWhitespace(at);
+    if (at >= end || bytes[at] !== COLON) return fail(at);
+    at += 1;
+    if (at < end && (bytes[at] ?? 0) <= SPACE) at = skipWhitespace(at);
+    const valueStart = at;
+    at = scanValue(at, field?.within, depth + 1);
+    if (at === FAILED) return FAILED;
+    if (field !== undefined) sink.value(field.slot, lastKind, valueStart, at);
+    if (at < end && (bytes[at] ?? 0) <= SPACE) at = skipWhitespace(at);
+    if (at >= end) return fail(at);
+    const next = bytes[at];
+    if (next === CLOSE_BRACE) break;
+    if (next !== COMMA) return fail(at);
+    at += 1;
+    if (at < end && (bytes[at] ?? 0) <= SPACE) at = skipWhitespace(at);
+  }
+  lastKind = JSON_KINDS.object;
+  return at + 1;
+}
+
+function scanArray(from: number, items: WatchedValue | undefined, depth: number): number {
+  const bytes = input;
+  const end = limit;
+  let at = skipWhitespace(from + 1);
+  if (at < end && bytes[at] === CLOSE_BRACKET) {
+    lastKind = JSON_KINDS.array;
+    return at + 1;
+  }
+  for (;;) {
+    at = skipWhitespace(at);
+    const valueStart = at;
+    at = scanValue(at, items?.within, depth + 1);
+    if (at === FAILED) return FAILED;
+    if (items !== undefined) sink.value(items.slot, lastKind, valueStart, at);
+    at = skipWhitespace(at);
+    if (at >= end) return fail(at);
+    const next = bytes[at];
+    if (next === CLOSE_BRACKET) break;
+    if (next !== COMMA) return fail(at);
+    at += 1;
+  }
+  lastKind = JSON_KINDS.array;
+  return at + 1;
+}
+
+/** Scans a string from its opening quote. */
+function scanString(from: number): number {
+  const bytes = input;
+  const end = limit;
+  let at = from + 1;
   sawEscape = false;
   for (;;) {
+    if (words.length > 0) at = skipPlainWords(at);
     while (at < end && ENDS_PLAIN_RUN[bytes[at] ?? 0] === 0) at += 1;
-    if (at >= end) {
-      position = end;
-      return false;
-    }
+    if (at >= end) return fail(end);
     const byte = bytes[at];
-    if (byte === QUOTE) {
-      position = at + 1;
-      return true;
-    }
-    const escapeKind = byte === BACKSLASH && at + 1 < end ? (ESCAPES[bytes[at + 1] ?? 0] ?? 0) : 0;
-    if (escapeKind === 0 || (escapeKind === 2 && !hasFourHexDigits(at + 2))) {
-      position = at;
-      return false;
-    }
+    if (byte === QUOTE) return at + 1;
+    const escapeKind = byte === BACKSLASH && at + 1 < end ? ESCAPES[bytes[at + 1] ?? 0] : 0;
+    if (escapeKind === 0 || (escapeKind === 2 && !hasFourHexDigits(at + 2))) return fail(at);
     sawEscape = true;
     at += escapeKind === 2 ? 6 : 2;
   }
+}
+
+/**
+ * Skips words of plain string bytes; stops at or before the first byte that ends the run. A zero byte makes the bit trick
+ * `(x - 0x01) & ~x & 0x80` light up: once for the quote, once for the backslash, once for everything below a space.
+ */
+function skipPlainWords(from: number): number {
+  const bytes = input;
+  let at = from;
+  while ((at & (WORD_BYTES - 1)) !== 0) {
+    if (at >= limit || ENDS_PLAIN_RUN[bytes[at] ?? 0] !== 0) return at;
+    at += 1;
+  }
+  const all = words;
+  let index = at >> 2;
+  while (index < all.length) {
+    const word = all[index] ?? 0;
+    const quotes = word ^ 0x22222222;
+    const backslashes = word ^ 0x5c5c5c5c;
+    const ends =
+      ((quotes - 0x01010101) & ~quotes) |
+      ((backslashes - 0x01010101) & ~backslashes) |
+      ((word - 0x20202020) & ~word);
+    if ((ends & 0x80808080) !== 0) break;
+    index += 1;
+  }
+  return Math.max(at, index << 2);
 }
 
 function hasFourHexDigits(at: number): boolean {
@@ -271,41 +331,46 @@ function hasFourHexDigits(at: number): boolean {
   return true;
 }
 
-function scanWord(word: Uint8Array): boolean {
-  if (position + word.length > limit) return false;
+function scanWord(at: number, word: Uint8Array): number {
+  const end = at + word.length;
+  if (end > limit) return fail(at);
   for (let index = 1; index < word.length; index += 1) {
-    if (input[position + index] !== word[index]) return false;
+    if (input[at + index] !== word[index]) return fail(at);
   }
-  position += word.length;
-  return true;
+  return end;
 }
 
-function scanNumber(): boolean {
-  if (input[position] === MINUS) position += 1;
-  if (position >= limit) return false;
-  if (input[position] === ZERO) position += 1;
-  else if (!skipDigits()) return false;
-  if (position < limit && input[position] === DOT) {
-    position += 1;
-    if (!skipDigits()) return false;
+function scanNumber(from: number): number {
+  const bytes = input;
+  let at = bytes[from] === MINUS ? from + 1 : from;
+  const digits = at;
+  at = skipDigits(at);
+  if (at === digits) return fail(at);
+  if (bytes[digits] === ZERO && at > digits + 1) return fail(digits + 1);
+  if (at < limit && bytes[at] === DOT) {
+    const fraction = at + 1;
+    at = skipDigits(fraction);
+    if (at === fraction) return fail(at);
   }
-  if (position < limit && ((input[position] ?? 0) | LOWER_CASE_BIT) === 0x65) {
-    position += 1;
-    if (position < limit && (input[position] === PLUS || input[position] === MINUS)) position += 1;
-    if (!skipDigits()) return false;
+  if (at < limit && ((bytes[at] ?? 0) | LOWER_CASE_BIT) === LOWER_E) {
+    at += 1;
+    if (at < limit && (bytes[at] === PLUS || bytes[at] === MINUS)) at += 1;
+    const exponent = at;
+    at = skipDigits(exponent);
+    if (at === exponent) return fail(at);
   }
-  return true;
+  return at;
 }
 
-/** Skips at least one digit; false when there is none. */
-function skipDigits(): boolean {
-  const start = position;
-  while (position < limit) {
-    const byte = input[position] ?? 0;
+function skipDigits(from: number): number {
+  const bytes = input;
+  let at = from;
+  while (at < limit) {
+    const byte = bytes[at] ?? 0;
     if (byte < ZERO || byte > NINE) break;
-    position += 1;
+    at += 1;
   }
-  return position > start;
+  return at;
 }
 
 /** The watched field that the key between `start` and `end` names. Reports a spelling that only looks like one. */
@@ -327,7 +392,8 @@ function findField(fields: WatchedFields, start: number, end: number): WatchedFi
 }
 
 function findDecodedField(fields: WatchedFields, start: number, end: number): WatchedField | undefined {
-  const key = decodeJsonString(input, start - 1, end + 1);
+  const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  const key = decodeJsonString(bytes, start - 1, end + 1);
   const field = fields.byFoldedName.get(foldKey(key));
   if (field === undefined || field.name === key) return field;
   sink.ambiguousKey(key, 'spelling');
@@ -349,11 +415,9 @@ function equalsIgnoringCase(name: Uint8Array, at: number): boolean {
 }
 
 /** The text of the JSON string whose quotes are at `start` and `end - 1`, as a scan has found it. */
-export function decodeJsonString(bytes: Uint8Array, start: number, end: number): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-  if (view.includes(BACKSLASH)) {
-    const text: unknown = JSON.parse(view.toString('utf8'));
-    return typeof text === 'string' ? text : '';
-  }
-  return view.toString('utf8', 1, view.length - 1);
+export function decodeJsonString(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start + 1, end - 1);
+  if (!text.includes('\\')) return text;
+  const decoded: unknown = JSON.parse(`"${text}"`);
+  return typeof decoded === 'string' ? decoded : '';
 }

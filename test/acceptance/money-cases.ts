@@ -269,9 +269,9 @@ export function moneyCases(outside: () => Outside): void {
         // Chosen to cost a whole number of micro-USD: how a fraction is shown is not documented.
         cost_micro: Number(cost / MICRO_PER_NANO),
         ...{
-          prompt_tokens: 200,
+          prompt_tokens: 192,
           completion_tokens: 30,
-          total_tokens: 230,
+          total_tokens: 222,
           request_count: 2,
           success_count: 1,
         },

@@ -92,6 +92,32 @@ describe('scanJson', () => {
     );
   });
 
+  it('agrees with JSON.parse on long strings, wherever a special byte stands and however they are aligned', () => {
+    const special = fc.constantFrom(
+      '"',
+      '\\',
+      '\\"',
+      '\\u00e9',
+      '\n',
+      '\u0000',
+      '\u001f',
+      '\u007f',
+      'é',
+      '!',
+      '[',
+      ' ',
+    );
+    const place = fc.tuple(special, fc.integer({ min: 2_000, max: 2_300 }), fc.integer({ min: 0, max: 7 }));
+    fc.assert(
+      fc.property(place, ([text, at, padding]) => {
+        const body = Buffer.from(`${' '.repeat(padding)}["${'x'.repeat(at)}${text}${'y'.repeat(300)}"]`);
+        const shifted = Buffer.concat([Buffer.alloc(padding), body]).subarray(padding);
+        return accepts(body) === parses(body) && accepts(shifted) === parses(body);
+      }),
+      { seed: SEED, numRuns: 5_000 },
+    );
+  });
+
   it('agrees with JSON.parse on random bytes of JSON punctuation', () => {
     const alphabet = fc.constantFrom(...Array.from('{}[]",:\\u0aF1-+.eE truefalsn\n'));
     fc.assert(

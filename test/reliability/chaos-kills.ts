@@ -17,6 +17,8 @@ export interface Kill {
   readonly component: Component;
   readonly processName: string;
   readonly pid: number;
+  /** Since the beginning of the killing, ms. */
+  readonly atMs: number;
   /** From the signal until the successor served, ms. */
   readonly recoveredAfterMs: number;
 }
@@ -35,11 +37,14 @@ export async function killAtRandom(
     COMPONENTS.flatMap((component) => Array<Component>(killsPerComponent).fill(component)),
   );
   const recovering = new Map<Component, Promise<void>>();
+  const startedAtMs = systemClock.monotonicMs();
   const kills: Kill[] = [];
   for (const component of plan) {
     await delay(random.between(PAUSE_FROM_MS, PAUSE_TO_MS));
     await recovering.get(component);
-    const recovered = killOne(product, component, random).then((kill) => {
+    const atMs = systemClock.monotonicMs() - startedAtMs;
+    const recovered = killOne(product, component, random).then((done) => {
+      const kill = { ...done, atMs };
       kills.push(kill);
       onKill(kill);
     });
@@ -51,7 +56,11 @@ export async function killAtRandom(
   return kills;
 }
 
-async function killOne(product: RunningProduct, component: Component, random: SeededRandom): Promise<Kill> {
+async function killOne(
+  product: RunningProduct,
+  component: Component,
+  random: SeededRandom,
+): Promise<Omit<Kill, 'atMs'>> {
   const victims = Object.entries(product.processes()).filter(([name]) => componentOf(name) === component);
   const victim = victims[random.between(0, victims.length)];
   if (!victim) throw new Error(`No process of ${component} is running`);

@@ -25,6 +25,13 @@ export interface LoadReport {
   readonly failures: ReadonlyMap<string, number>;
   /** Requests left out because too many were in flight. */
   readonly skipped: number;
+  /** What became of the requests that were sent in each second of the run. */
+  readonly seconds: readonly LoadSecond[];
+}
+
+export interface LoadSecond {
+  readonly completed: number;
+  readonly failed: number;
 }
 
 export interface LoadOptions {
@@ -52,13 +59,22 @@ export function startLoad(options: LoadOptions): Load {
   const failures = new Map<string, number>();
   const inFlight = new Set<Promise<void>>();
   const startedAtMs = systemClock.monotonicMs();
+  const seconds: { completed: number; failed: number }[] = [];
   let sent = 0;
   let skipped = 0;
 
   const sendOne = async (): Promise<void> => {
+    const index = Math.floor((systemClock.monotonicMs() - startedAtMs) / 1000);
+    seconds[index] ??= { completed: 0, failed: 0 };
+    const second = seconds[index];
     const outcome = await ask(options, agent);
-    if (typeof outcome === 'string') failures.set(outcome, (failures.get(outcome) ?? 0) + 1);
-    else completed.push(outcome);
+    if (typeof outcome === 'string') {
+      second.failed += 1;
+      failures.set(outcome, (failures.get(outcome) ?? 0) + 1);
+    } else {
+      second.completed += 1;
+      completed.push(outcome);
+    }
   };
   const timer = setInterval(() => {
     const due = Math.floor(((systemClock.monotonicMs() - startedAtMs) * options.requestsPerSecond) / 1000);
@@ -81,7 +97,7 @@ export function startLoad(options: LoadOptions): Load {
       clearInterval(timer);
       await Promise.all(inFlight);
       await agent.close();
-      return { sent, completed, failures, skipped };
+      return { sent, completed, failures, skipped, seconds };
     },
   };
 }
@@ -108,8 +124,7 @@ async function ask(options: LoadOptions, agent: Agent): Promise<CompletedAnswer 
     });
     requestId = String(response.headers['x-request-id'] ?? '');
     if (response.statusCode !== 200) {
-      await response.body.dump();
-      return `status ${response.statusCode}`;
+      return `status ${response.statusCode} ${readErrorMessage(await response.body.text())}`;
     }
     for await (const chunk of response.body) received += String(chunk);
   } catch (error) {
@@ -132,6 +147,10 @@ function randomScript(random: SeededRandom): MockScript {
 
 function readCompletionId(received: string): string | undefined {
   return /"id":"(chatcmpl-[^"]+)"/.exec(received)?.[1];
+}
+
+function readErrorMessage(text: string): string {
+  return /"message":"([^"]*)"/.exec(text)?.[1] ?? '';
 }
 
 function failureName(error: unknown): string {

@@ -10,7 +10,7 @@ import { type PublishedTier, publishedPrices } from '#test/acceptance/hand-price
 import { type RunningProduct, startProduct } from '#test/acceptance/running-product.ts';
 import { readBookFile } from '#test/fakes/mock-book.ts';
 import { COMPONENTS, type Kill, killAtRandom } from './chaos-kills.ts';
-import { type CompletedAnswer, type LoadReport, startLoad } from './chaos-load.ts';
+import { type CompletedAnswer, type LoadReport, type LoadSecond, startLoad } from './chaos-load.ts';
 import { judge, type Verdict } from './chaos-verdict.ts';
 import { seededRandom } from './seeded-random.ts';
 
@@ -94,7 +94,7 @@ async function loadAndKill(
     options.say(`load is on: ${options.requestsPerSecond} requests/s, seed ${options.seed}`);
     kills = await killAtRandom(product, options.killsPerComponent, random, (kill) =>
       options.say(
-        `killed ${kill.processName} (${kill.pid}), back after ${Math.round(kill.recoveredAfterMs)} ms`,
+        `${(kill.atMs / 1000).toFixed(1)} s: killed ${kill.processName} (${kill.pid}), back after ${Math.round(kill.recoveredAfterMs)} ms`,
       ),
     );
     // The last victims get some load as well.
@@ -182,18 +182,24 @@ export function formatChaosReport(report: ChaosReport): string {
     const sorted = times.toSorted((left, right) => left - right).map(Math.round);
     return `  ${component.padEnd(14)} ${times.length} kills, back after ${sorted[0] ?? '-'} / ${sorted[sorted.length >> 1] ?? '-'} / ${sorted.at(-1) ?? '-'} ms (min / median / max)`;
   });
-  const failures = [...load.failures].map(([name, count]) => `${count} ${name}`).join(', ');
+  const failures = [...load.failures].map(([name, count]) => `    ${count} ${name}`);
   return [
     `chaos: seed ${options.seed}, ${options.requestsPerSecond} requests/s, ${Math.round(report.durationMs / 1000)} s`,
     ...kills,
     `  requests       ${load.sent} sent, ${load.completed.length} complete at the client, ${load.skipped} skipped`,
-    `  not complete   ${failures === '' ? 'none' : failures}`,
+    `  not complete   ${load.sent - load.completed.length}`,
+    ...failures,
+    `  by the second  ${load.seconds.map(shareCompleted).join('')} (tenths that completed, * all)`,
     `  records        ${report.records}, cost ${verdict.recordedCost} nano-USD`,
     `  exactly billed ${verdict.billedExactly} of ${load.completed.length}`,
     `  problems       ${verdict.problems.length}`,
     ...verdict.problems.slice(0, 40).map((problem) => `    ${problem}`),
     '',
   ].join('\n');
+}
+
+function shareCompleted({ completed, failed }: LoadSecond): string {
+  return failed === 0 ? '*' : String(Math.floor((10 * completed) / (completed + failed)));
 }
 
 /** Why the run does not count as passed; empty when it does. */

@@ -2,7 +2,8 @@ import { decodeJsonString, JSON_KINDS, type JsonKind } from '#data-plane/json/sc
 import { type Fault, fault } from '#shared/fault.ts';
 import { SLOTS } from './request-watch.ts';
 
-const ROLES: ReadonlySet<string> = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+const ROLE_TEXTS = ROLES.map((role) => ({ role, text: Buffer.from(`"${role}"`) }));
 /** An inline file is at least this long; anything shorter only names one. */
 const INLINE_FILE_BYTES = 1_024;
 const ABSENT = 0;
@@ -20,7 +21,7 @@ export class MessagesReader {
   fileReferences = 0;
   /** Bytes of content blocks that are not text. */
   mediaBytes = 0;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Buffer = Buffer.alloc(0);
   #messageIndex = 0;
   /** Ids that the nearest assistant message so far has called with. */
   #openCallIds: string[] = [];
@@ -41,7 +42,7 @@ export class MessagesReader {
   #videoFrames = 0;
   #badPart: string | undefined;
 
-  reset(bytes: Uint8Array): void {
+  reset(bytes: Buffer): void {
     this.failure = undefined;
     this.images = 0;
     this.videos = 0;
@@ -86,7 +87,7 @@ export class MessagesReader {
     switch (slot) {
       case SLOTS.role:
         this.#roleKind = kind;
-        this.#role = this.#text(kind, start, end);
+        this.#role = kind === JSON_KINDS.string ? readRole(this.#bytes, start, end) : undefined;
         return;
       case SLOTS.content:
         this.#contentKind = kind;
@@ -180,12 +181,10 @@ export class MessagesReader {
     if (this.#role === undefined) {
       return invalid(`${path}.role`, this.#roleKind === ABSENT ? 'is required.' : 'must be a string.');
     }
-    if (!ROLES.has(this.#role)) {
-      return fault(
-        'unsupported_message_role',
-        `'${path}.role' must be one of system, developer, user, assistant, tool.`,
-        { param: `${path}.role` },
-      );
+    if (!ROLES.some((role) => role === this.#role)) {
+      return fault('unsupported_message_role', `'${path}.role' must be one of ${ROLES.join(', ')}.`, {
+        param: `${path}.role`,
+      });
     }
     return this.#checkContent(path) ?? this.#checkToolCalls(path);
   }
@@ -223,6 +222,14 @@ export class MessagesReader {
       },
     );
   }
+}
+
+/** Knows the usual spellings without decoding: there may be thousands of messages. */
+function readRole(bytes: Buffer, start: number, end: number): string {
+  for (const { role, text } of ROLE_TEXTS) {
+    if (text.length === end - start && bytes.compare(text, 0, text.length, start, end) === 0) return role;
+  }
+  return decodeJsonString(bytes, start, end);
 }
 
 function invalid(param: string, rule: string): Fault {
