@@ -58,6 +58,8 @@ export interface EncodedRequest {
 /** Reads a provider's stream. `data` is the payload of one event; a split inside an event never shows here. */
 export interface StreamDecoder {
   frame(eventName: string, data: string): void;
+  /** Text that stood where an event should be (Gemini reports late errors so). Comments never come here. */
+  unframed?(text: string): void;
   /** The provider ended its answer: emits what is due (`turn_end`), or a `turn_fault` when the answer was cut. */
   end(): void;
 }

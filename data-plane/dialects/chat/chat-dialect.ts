@@ -1,6 +1,7 @@
 import type { ForwardDialect } from '#data-plane/dialects/dialect.ts';
+import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import { encodeChatStreamFault } from './faults.ts';
-import { providerFailed, readProviderFault } from './provider-faults.ts';
+import { readProviderFault } from './provider-faults.ts';
 import { ChatAnswerReader } from './read-answer.ts';
 
 /** OpenAI Chat Completions, as spoken by clients and by the providers of its family. */

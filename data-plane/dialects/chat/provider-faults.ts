@@ -1,25 +1,15 @@
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
+import {
+  ABOUT_OUR_ACCOUNT,
+  ABOUT_OUR_ROUTE,
+  MAX_RELAYED_MESSAGE_LENGTH,
+  providerFailed,
+  providerLimited,
+} from '#data-plane/dialects/provider-error-wording.ts';
 import { fault } from '#shared/fault.ts';
 import { encodeOpenAiError } from './faults.ts';
 
-/** What we tell a client when a provider failed: nothing of the provider's own words. */
-const PROVIDER_FAILED = 'The model provider failed to answer. Please retry.';
-const PROVIDER_BUSY = 'The model provider is rate limiting requests. Please retry later.';
-/**
- * Words of errors about us, not about the request: keys, accounts, money. Providers send them with any status, so the
- * wording decides; a client must never learn about our accounts.
- */
-const ABOUT_OUR_ACCOUNT =
-  /\bapi[\s_-]?key|credential|authenticat|unauthori[sz]ed|\bpermission|credit balance|insufficient balance|billing|\bquota\b|\borgani[sz]ation\b|your account|subscription/i;
-/** Words of errors about the model or address that we asked for: our catalog is wrong, not the client. */
-const ABOUT_OUR_ROUTE =
-  /model_not_found|no endpoints found|resource not found|model .{0,100}(does not exist|not found)/i;
-const MAX_MESSAGE_LENGTH = 2_000;
 const PLAIN_CODE = /^[a-z][a-z0-9_.-]{0,63}$/i;
-
-export function providerFailed(): ProviderFault {
-  return { fault: fault('provider_error', PROVIDER_FAILED), retryable: true };
-}
 
 /**
  * Judges an error answer of a chat provider. The client's own mistakes are passed on in the OpenAI shape with status 400;
@@ -35,12 +25,7 @@ export function readProviderFault(
   const effective = status === 200 ? (error.status ?? 500) : status;
   if (effective === 429) {
     if (error.isOurEmptyAccount) return providerFailed();
-    const limited = fault(
-      'provider_rate_limited',
-      PROVIDER_BUSY,
-      retryAfterMs === undefined ? {} : { retryAfterMs },
-    );
-    return { fault: limited, retryable: true };
+    return providerLimited(retryAfterMs);
   }
   const mayBeClients = effective === 400 || effective === 404 || effective === 413 || effective === 422;
   if (!mayBeClients || error.message === undefined || error.isAboutUs) return providerFailed();
@@ -78,7 +63,7 @@ function readError(body: Buffer): ErrorDetails {
   const inner = asRecord(outer.error) ?? asRecord(choice?.error) ?? outer;
   const message = firstText(inner.message, outer.error, outer.detail, outer.message)?.slice(
     0,
-    MAX_MESSAGE_LENGTH,
+    MAX_RELAYED_MESSAGE_LENGTH,
   );
   const codeText = firstText(inner.code, inner.type, outer.code);
   const wording = `${message ?? ''} ${codeText ?? ''} ${firstText(inner.type) ?? ''}`;
