@@ -42,6 +42,10 @@ export interface ProviderTarget {
   readonly capabilities: {
     readonly reasoningEfforts: readonly string[] | undefined;
     readonly thinkingBudget: boolean;
+    /** False: the model refuses sampling parameters. Absent: unknown. */
+    readonly temperature?: boolean;
+    /** False: the model takes no output schema. Absent: unknown. */
+    readonly structuredOutput?: boolean;
   };
 }
 
