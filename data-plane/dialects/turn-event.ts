@@ -17,6 +17,10 @@ export type TurnEvent =
       readonly choice: number;
       /** Reasoning whose text is a summary. */
       readonly summary?: boolean;
+      /** Id of the provider's reasoning item, where the item can only be returned under it (Responses). */
+      readonly itemId?: string;
+      /** Text that is commentary or the final answer in a longer run (Responses). */
+      readonly phase?: string;
     }
   | {
       readonly kind: 'part_start';
@@ -46,6 +50,9 @@ export type TurnEvent =
       readonly url?: string;
       readonly title?: string;
       readonly citedText?: string;
+      /** Where in the part's text the cited passage lies, in UTF-16 units. */
+      readonly startIndex?: number;
+      readonly endIndex?: number;
     }
   | { readonly kind: 'part_end'; readonly index: number }
   /** A block that only `family` knows; other dialects leave it out and say so. */

@@ -47,7 +47,13 @@ export interface MediaPart {
 }
 
 export type Part =
-  | { readonly kind: 'text'; readonly text: string; readonly cache?: CacheMark }
+  | {
+      readonly kind: 'text';
+      readonly text: string;
+      readonly cache?: CacheMark;
+      /** What an assistant's text is in a longer run (Responses): commentary, final_answer. */
+      readonly phase?: string;
+    }
   | MediaPart
   | {
       readonly kind: 'reasoning';
@@ -88,9 +94,18 @@ export interface TurnMessage {
   readonly name?: string;
 }
 
+/** The group that a tool is declared in (Responses `namespace`); the tool's own `name` says both. */
+export interface ToolNamespace {
+  readonly name: string;
+  readonly description?: string;
+  /** Name of the tool inside its namespace. */
+  readonly toolName: string;
+}
+
 export interface FunctionTool {
   readonly kind: 'function';
   readonly name: string;
+  readonly namespace?: ToolNamespace;
   readonly description?: string;
   /** JSON Schema; absent means no parameters. */
   readonly parameters?: JsonObject;
@@ -104,6 +119,7 @@ export type Tool =
   | {
       readonly kind: 'custom';
       readonly name: string;
+      readonly namespace?: ToolNamespace;
       readonly description?: string;
       readonly format?: JsonObject;
     }
