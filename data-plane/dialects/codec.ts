@@ -42,6 +42,8 @@ export interface ProviderTarget {
   readonly capabilities: {
     readonly reasoningEfforts: readonly string[] | undefined;
     readonly thinkingBudget: boolean;
+    /** False: no reasoning model, and some protocols then refuse everything about reasoning. Absent: unknown. */
+    readonly reasoning?: boolean;
     /** False: the model refuses sampling parameters. Absent: unknown. */
     readonly temperature?: boolean;
     /** False: the model takes no output schema. Absent: unknown. */
