@@ -1,0 +1,133 @@
+import type { StreamEncoder, ProviderCodec } from '#data-plane/dialects/codec.ts';
+import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
+import { SseFrames } from '#data-plane/http/sse-frames.ts';
+import type { Fault } from '#shared/fault.ts';
+import type { TokenUsage } from '#shared/token-usage.ts';
+import type { AnswerRelay, StreamState } from './stream-relay.ts';
+
+/** Events before the first content are held back, up to this size, so that another provider can still be tried. */
+const MAX_HELD_CHARACTERS = 256 * 1024;
+
+export interface TranslateRelayOptions {
+  readonly writer: ResponseWriter;
+  readonly provider: ProviderCodec;
+  /** Makes the encoder of the client's dialect on top of `write`. */
+  readonly createEncoder: (write: (bytes: string) => void) => StreamEncoder;
+}
+
+/**
+ * Passes a provider's event stream on in another dialect: frames → turn events → the client's events, synchronously, one
+ * write per read, nothing before the first content.
+ */
+export class TranslateRelay implements AnswerRelay {
+  deliveredContent = false;
+  sawProgress = false;
+  usage: TokenUsage | undefined;
+  textBytes = 0;
+  /** The fault that the provider reported inside its stream. */
+  fault: Fault | undefined;
+
+  readonly #writer: ResponseWriter;
+  readonly #frames = new SseFrames();
+  readonly #decoder: ReturnType<ProviderCodec['createStreamDecoder']>;
+  readonly #encoder: StreamEncoder;
+  #out = '';
+  #hasContent = false;
+  #ended = false;
+  #last = '';
+
+  constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
+    this.#writer = writer;
+    this.#encoder = createEncoder((bytes) => {
+      this.#out += bytes;
+    });
+    this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
+  }
+
+  push(piece: Buffer): StreamState {
+    this.#frames.push(piece);
+    return this.#relay(false);
+  }
+
+  finish(): StreamState {
+    this.#frames.finish();
+    return this.#relay(true);
+  }
+
+  keepAlive(): Buffer {
+    return Buffer.from(this.#encoder.keepAlive());
+  }
+
+  lastBytes(): Buffer {
+    const bytes = Buffer.from(this.#last);
+    this.#last = '';
+    return bytes;
+  }
+
+  /** The dialect's error event for a stream that has begun. */
+  faultBytes(fault: Fault): Buffer {
+    this.#out = '';
+    this.#encoder.event({ kind: 'turn_fault', fault });
+    return Buffer.from(this.#out);
+  }
+
+  #relay(atEnd: boolean): StreamState {
+    const frames = this.#frames;
+    let frameCount = 0;
+    this.sawProgress = false;
+    while (!this.#ended && this.fault === undefined && frames.next()) {
+      frameCount += 1;
+      if (!frames.hasData) continue;
+      this.sawProgress = true;
+      this.#decoder.frame(frames.eventName, frames.data.toString('utf8', frames.dataStart, frames.dataEnd));
+    }
+    if (frameCount === 0) this.sawProgress = true;
+    if (frames.overflowed) return 'garbage';
+    if (atEnd && !this.#ended && this.fault === undefined) this.#decoder.end();
+    if (this.fault !== undefined) return 'error';
+    if (this.#ended) {
+      this.#last = this.#out;
+      this.#out = '';
+      return 'complete';
+    }
+    this.#deliver();
+    return atEnd ? 'cut' : 'open';
+  }
+
+  #onEvent(event: TurnEvent): void {
+    switch (event.kind) {
+      case 'turn_fault':
+        // Whether it becomes an error status or an error event depends on what the client has seen: the lane decides.
+        this.fault = event.fault;
+        return;
+      case 'usage':
+        this.usage = event.usage;
+        break;
+      case 'part_delta':
+        this.textBytes += event.text.length;
+        this.#hasContent = true;
+        break;
+      case 'part_start':
+      case 'native_part':
+      case 'choice_end':
+        this.#hasContent = true;
+        break;
+      case 'turn_end':
+        this.#ended = true;
+        break;
+      default:
+        break;
+    }
+    this.#encoder.event(event);
+  }
+
+  #deliver(): void {
+    if (this.#out === '') return;
+    if (!this.#hasContent && !this.deliveredContent && this.#out.length <= MAX_HELD_CHARACTERS) return;
+    this.deliveredContent = true;
+    const bytes = Buffer.from(this.#out);
+    this.#out = '';
+    this.#writer.write(bytes);
+  }
+}
