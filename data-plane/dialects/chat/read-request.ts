@@ -16,7 +16,6 @@ const TOP_LEVEL_SLOTS = 16;
 const FIRST_MESSAGE_SLOT = SLOTS.message;
 const LAST_MESSAGE_SLOT = SLOTS.toolCallType;
 const MAX_CHOICES = 128;
-const TOOL_CHOICES: ReadonlySet<string> = new Set(['auto', 'none', 'required']);
 const ABSENT = 0;
 
 /** Where a value lies in the body. `kind` 0: the field is absent. */
@@ -206,12 +205,15 @@ class ChatRequestReader implements JsonSink {
     return isFine ? undefined : unsupported('stop', 'must be a string or an array of strings.');
   }
 
+  /** Any text passes: some providers know words of their own besides `auto`, `none` and `required`. */
   #checkToolChoice(): Fault | undefined {
-    if (!this.#has(SLOTS.toolChoice) || this.#isKind(SLOTS.toolChoice, JSON_KINDS.object)) return undefined;
-    if (this.#isKind(SLOTS.toolChoice, JSON_KINDS.string) && TOOL_CHOICES.has(this.#text(SLOTS.toolChoice))) {
-      return undefined;
-    }
-    return unsupported('tool_choice', "must be 'auto', 'none', 'required' or an object naming a function.");
+    const isFine =
+      !this.#has(SLOTS.toolChoice) ||
+      this.#isKind(SLOTS.toolChoice, JSON_KINDS.string) ||
+      this.#isKind(SLOTS.toolChoice, JSON_KINDS.object);
+    return isFine
+      ? undefined
+      : unsupported('tool_choice', 'must be a string or an object naming a function.');
   }
 
   #request(): ChatRequest {
