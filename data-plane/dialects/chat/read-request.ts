@@ -1,13 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { PromptSize } from '#data-plane/dialects/dialect.ts';
-import {
-  decodeJsonString,
-  JSON_KINDS,
-  type JsonKind,
-  type JsonSink,
-  SCAN_OK,
-  scanJson,
-} from '#data-plane/json/scan-json.ts';
+import { JSON_KINDS, type JsonKind, type JsonSink } from '#data-plane/json/json-watch.ts';
+import { decodeJsonString, SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import { type Fault, fault } from '#shared/fault.ts';
 import { MessagesReader } from './read-messages.ts';
 import { CHAT_REQUEST_WATCH, SLOTS } from './request-watch.ts';
