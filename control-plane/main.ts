@@ -1,7 +1,9 @@
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '#db/client.ts';
+import { systemClock } from '#shared/clock.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { startApiServer } from './http-server.ts';
 import { type ControlPlaneSettings, readSettings, SettingsError } from './settings.ts';
 import { startWorkers } from './workers.ts';
@@ -52,9 +54,10 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
   });
+  const housekeeping = startHousekeeping(clients, systemClock, logger);
   return {
     close: async () => {
-      await workers.close();
+      await Promise.all([workers.close(), housekeeping.close()]);
       await clients.close();
     },
   };

@@ -2,12 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
-import { ensureUsagePartitions } from '#db/usage-partitions.ts';
+import { ensureUsagePartitions, MIGRATION_LOCK } from '#db/usage-partitions.ts';
 import { systemClock } from '#shared/clock.ts';
 import { readDatabaseUrl, SettingsError } from './settings.ts';
-
-/** Any constant of our own: whoever migrates or adds partitions holds this advisory lock. */
-export const MIGRATION_LOCK = 7_206_101;
 
 const CONNECT_TIMEOUT_S = 5;
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('../db/migrations', import.meta.url));

@@ -1,4 +1,4 @@
-import { eq, inArray } from 'drizzle-orm';
+import { eq, inArray, sql } from 'drizzle-orm';
 import type { Database, Transaction } from '#db/client.ts';
 import { models, routes, upstreams } from '#db/schema/catalog.ts';
 import { SEAL_PURPOSES, type SealingKey, seal, unseal } from '#shared/sealed-secret.ts';
@@ -6,6 +6,8 @@ import { mintId } from '../mint-id.ts';
 import type { VendorSettings } from '../settings.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { VENDORS, type Vendor } from './vendors.ts';
+
+const SYNC_LOCK = 7_206_102;
 
 type UpstreamRow = typeof upstreams.$inferSelect;
 
@@ -20,6 +22,8 @@ export async function syncEnvironmentUpstreams(
   sealingKey: SealingKey,
 ): Promise<boolean> {
   return await database.transaction(async (tx) => {
+    // Two installations that start at once must not both find a vendor missing.
+    await tx.execute(sql`select pg_advisory_xact_lock(${SYNC_LOCK})`);
     const existing = await tx
       .select()
       .from(upstreams)

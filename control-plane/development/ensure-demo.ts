@@ -17,6 +17,7 @@ const DEMO_CREDIT_USD = '25.00';
 /** Generous, so that trying the gateway out never meets its own limits. */
 const DEMO_RPM_LIMIT = 600;
 const DEMO_TPM_LIMIT = 1_000_000;
+const DEMO_LOCK = 7_206_103;
 const OPERATOR_TOKEN_NAME = 'development';
 
 export interface DemoSecrets {
@@ -34,6 +35,7 @@ export async function ensureDemo(
   known: Partial<DemoSecrets>,
 ): Promise<DemoSecrets & { accountId: string }> {
   return await database.transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(${DEMO_LOCK})`);
     const accountId = await ensureDemoAccount(tx);
     return {
       accountId,

@@ -4,9 +4,9 @@ import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const FIRST_BACKOFF_MS = 100;
-const LONGEST_BACKOFF_MS = 1_600;
+const LONGEST_BACKOFF_MS = 800;
 /** A child that served at least this long before it died is started again at once, however often that happens. */
-const SETTLED_AFTER_MS = 1_000;
+const SETTLED_AFTER_MS = 250;
 const READY_TIMEOUT_MS = 60_000;
 const ROTATE_LOG_ABOVE_BYTES = 20 * 1024 * 1024;
 
@@ -132,7 +132,7 @@ async function seeThrough(
   return { how, servedMs: readyAtMs === undefined ? undefined : performance.now() - readyAtMs };
 }
 
-/** Starts the child and, whenever it dies, starts it again within two seconds, until `stop`. */
+/** Starts the child and, whenever it dies, starts it again within one second, until `stop`. */
 export function supervise(specification: ChildSpecification, events: ChildEvents): SupervisedProcess {
   const stopRequested = new AbortController();
   const firstReady = Promise.withResolvers<void>();

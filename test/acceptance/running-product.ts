@@ -31,8 +31,8 @@ export interface RunningProduct {
   readonly redisUrl: string;
   /** The children that run now, by name. */
   processes(): Readonly<Record<string, number>>;
-  /** Ends it as Ctrl-C would, and removes its state folder unless it failed to end. */
-  stop(): Promise<void>;
+  /** Ends it as Ctrl-C would, and removes its state folder unless that is to be kept or it failed to end. */
+  stop(keepsState?: boolean): Promise<void>;
 }
 
 /** Starts the product in a new state folder on ports of its own. `settings` are environment variables of the README. */
@@ -72,11 +72,11 @@ export async function startProduct(settings: Readonly<Record<string, string>> = 
         settings.DATABASE_URL ?? embeddedUrl(home, 'postgres', 'postgres://crossmodel', '/crossmodel'),
       redisUrl: settings.REDIS_URL ?? embeddedUrl(home, 'redis', 'redis://', '/0'),
       processes: () => readJson(path.join(home, 'processes.json')) as Record<string, number>,
-      stop: async () => {
+      stop: async (keepsState = false) => {
         child.kill('SIGINT');
         if (!(await within(STOP_TIMEOUT_MS, () => exited !== undefined)))
           throw new Error(`The product did not end within ${STOP_TIMEOUT_MS} ms of SIGINT:\n${said()}`);
-        rmSync(home, { recursive: true, force: true });
+        if (!keepsState) rmSync(home, { recursive: true, force: true });
       },
     };
   } catch (error) {

@@ -20,6 +20,9 @@ export function secrecyCases(outside: () => Outside): void {
         ['tables', await tableText(product.databaseUrl)] as const,
         ['redis', await redisText(product.redisUrl)] as const,
       ]);
+      // The search is only worth something where it would find what is there.
+      expect(places.get('redis')).toContain(':');
+      expect(places.get('redis')).toContain(product.access.accountId.replace(/^acct_/, '').slice(0, 8));
       expect(places.size).toBeGreaterThan(8);
       const found = [...places].flatMap(([place, text]) =>
         Object.entries(canaries)

@@ -6,11 +6,9 @@ import {
   type JsonKind,
   type JsonSink,
   type JsonWatch,
-  MAX_JSON_DEPTH,
-  SCAN_OK,
-  scanJson,
   watchFields,
-} from '#data-plane/json/scan-json.ts';
+} from '#data-plane/json/json-watch.ts';
+import { MAX_JSON_DEPTH, SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 
 const SEED = 20_260_921;
 const NOTHING_WATCHED: JsonWatch = {};

@@ -9,8 +9,8 @@ export const COMPONENTS = ['data-plane', 'control-plane', 'workers', 'redis', 'p
 export type Component = (typeof COMPONENTS)[number];
 
 const RECOVERY_TIMEOUT_MS = 60_000;
-const PAUSE_FROM_MS = 300;
-const PAUSE_TO_MS = 1_800;
+const WATCH_MS = 50;
+const SHORTEST_PAUSE_MS = 300;
 
 /** A kill that counts: a living process was ended by our signal, and its successor serves. */
 export interface Kill {
@@ -23,13 +23,19 @@ export interface Kill {
   readonly recoveredAfterMs: number;
 }
 
+export interface KillPlan {
+  readonly killsPerComponent: number;
+  /** Between two kills, at most. */
+  readonly longestPauseMs: number;
+}
+
 /**
  * Kills each component so many times, in random order at random moments, also while another one is still recovering; only
  * a component that is itself still down is waited for. Rejects when one does not come back.
  */
 export async function killAtRandom(
   product: RunningProduct,
-  killsPerComponent: number,
+  { killsPerComponent, longestPauseMs }: KillPlan,
   random: SeededRandom,
   onKill: (kill: Kill) => void,
 ): Promise<Kill[]> {
@@ -40,7 +46,7 @@ export async function killAtRandom(
   const startedAtMs = systemClock.monotonicMs();
   const kills: Kill[] = [];
   for (const component of plan) {
-    await delay(random.between(PAUSE_FROM_MS, PAUSE_TO_MS));
+    await delay(random.between(SHORTEST_PAUSE_MS, longestPauseMs));
     await recovering.get(component);
     const atMs = systemClock.monotonicMs() - startedAtMs;
     const recovered = killOne(product, component, random).then((done) => {
@@ -61,10 +67,7 @@ async function killOne(
   component: Component,
   random: SeededRandom,
 ): Promise<Omit<Kill, 'atMs'>> {
-  const victims = Object.entries(product.processes()).filter(([name]) => componentOf(name) === component);
-  const victim = victims[random.between(0, victims.length)];
-  if (!victim) throw new Error(`No process of ${component} is running`);
-  const [processName, pid] = victim;
+  const { processName, pid } = await chooseVictim(product, component, random);
   const killedAtMs = systemClock.monotonicMs();
   process.kill(pid, 'SIGKILL');
   const isBack = await within(
@@ -73,6 +76,42 @@ async function killOne(
   );
   if (!isBack) throw new Error(`${processName} did not come back within ${RECOVERY_TIMEOUT_MS} ms`);
   return { component, processName, pid, recoveredAfterMs: systemClock.monotonicMs() - killedAtMs };
+}
+
+/** A running process of the component; waits for one, because it may just be restarting for reasons of its own. */
+async function chooseVictim(
+  product: RunningProduct,
+  component: Component,
+  random: SeededRandom,
+): Promise<{ processName: string; pid: number }> {
+  let victims: [string, number][] = [];
+  await within(RECOVERY_TIMEOUT_MS, () => {
+    victims = Object.entries(product.processes() ?? {}).filter(
+      ([name, pid]) => componentOf(name) === component && isAlive(pid),
+    );
+    return victims.length > 0;
+  });
+  const victim = victims[random.between(0, victims.length)];
+  if (!victim) throw new Error(`No process of ${component} runs for ${RECOVERY_TIMEOUT_MS} ms`);
+  return { processName: victim[0], pid: victim[1] };
+}
+
+/** Notes the processes that end although nobody killed them. */
+export function watchForCrashes(product: RunningProduct): {
+  stop(): readonly number[];
+  readonly seen: ReadonlyMap<number, string>;
+} {
+  const seen = new Map<number, string>();
+  const timer = setInterval(() => {
+    for (const [name, pid] of Object.entries(product.processes() ?? {})) seen.set(pid, name);
+  }, WATCH_MS);
+  return {
+    seen,
+    stop: () => {
+      clearInterval(timer);
+      return [...seen.keys()].filter((pid) => !isAlive(pid));
+    },
+  };
 }
 
 function componentOf(processName: string): Component | undefined {

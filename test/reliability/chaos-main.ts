@@ -8,16 +8,20 @@ import { failuresOf, formatChaosReport, runChaos } from './chaos-run.ts';
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '20' },
+    'longest-pause-ms': { type: 'string', default: '1800' },
     rate: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
     'data-planes': { type: 'string', default: '2' },
+    keep: { type: 'boolean', default: false },
   },
 });
 const report = await runChaos({
   killsPerComponent: Number(values.kills),
+  longestPauseMs: Number(values['longest-pause-ms']),
   requestsPerSecond: Number(values.rate),
   seed: Number(values.seed),
   dataPlaneProcesses: Number(values['data-planes']),
+  keepsState: values.keep,
   say: (line) => process.stdout.write(`${line}\n`),
 });
 process.stdout.write(formatChaosReport(report));

@@ -9,7 +9,7 @@ import { type ControlApi, controlApi, nanoUsd, type UsageRow } from '#test/accep
 import { type PublishedTier, publishedPrices } from '#test/acceptance/hand-price.ts';
 import { type RunningProduct, startProduct } from '#test/acceptance/running-product.ts';
 import { readBookFile } from '#test/fakes/mock-book.ts';
-import { COMPONENTS, type Kill, killAtRandom } from './chaos-kills.ts';
+import { COMPONENTS, type Kill, type KillPlan, killAtRandom, watchForCrashes } from './chaos-kills.ts';
 import { type CompletedAnswer, type LoadReport, type LoadSecond, startLoad } from './chaos-load.ts';
 import { judge, type Verdict } from './chaos-verdict.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -22,18 +22,21 @@ const QUIESCENCE_TIMEOUT_MS = 120_000;
 const QUIESCENCE_POLL_MS = 2_000;
 const SETTLE_MS = 3_000;
 
-export interface ChaosOptions {
-  readonly killsPerComponent: number;
+export interface ChaosOptions extends KillPlan {
   readonly requestsPerSecond: number;
   readonly seed: number;
   readonly dataPlaneProcesses: number;
+  /** Leaves the state folder with its logs behind, for looking into what happened. */
+  readonly keepsState?: boolean;
   /** Progress for people; one line per call. */
   readonly say: (line: string) => void;
 }
 
 export interface ChaosReport {
-  readonly options: Omit<ChaosOptions, 'say'>;
+  readonly options: Omit<ChaosOptions, 'say' | 'keepsState'>;
   readonly kills: readonly Kill[];
+  /** Names of processes that ended without being killed. */
+  readonly crashes: readonly string[];
   readonly load: LoadReport;
   readonly records: number;
   readonly verdict: Verdict;
@@ -58,10 +61,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     });
     try {
       const outcome = await loadAndKill(product, bookPath, options);
-      const { say, ...shown } = options;
+      const { say, keepsState, ...shown } = options;
       return { options: shown, ...outcome, durationMs: systemClock.monotonicMs() - startedAtMs };
     } finally {
-      await product.stop();
+      await product.stop(options.keepsState);
     }
   } finally {
     await provider.stop();
@@ -73,7 +76,7 @@ async function loadAndKill(
   product: RunningProduct,
   bookPath: string,
   options: ChaosOptions,
-): Promise<Pick<ChaosReport, 'kills' | 'load' | 'records' | 'verdict'>> {
+): Promise<Pick<ChaosReport, 'kills' | 'crashes' | 'load' | 'records' | 'verdict'>> {
   const api = controlApi(product.access.graphqlUrl, product.access.operatorToken);
   const accountId = await api.createAccount('Chaos');
   await api.grantCredit(accountId, CREDIT_USD);
@@ -87,19 +90,27 @@ async function loadAndKill(
     requestsPerSecond: options.requestsPerSecond,
     random: seededRandom(options.seed + 1),
   });
+  const watch = watchForCrashes(product);
   let report: LoadReport | undefined;
   let kills: Kill[];
+  let crashes: string[] = [];
   try {
     while (load.completedSoFar < WARM_UP_ANSWERS) await delay(100);
     options.say(`load is on: ${options.requestsPerSecond} requests/s, seed ${options.seed}`);
-    kills = await killAtRandom(product, options.killsPerComponent, random, (kill) =>
+    kills = await killAtRandom(product, options, random, (kill) =>
       options.say(
         `${(kill.atMs / 1000).toFixed(1)} s: killed ${kill.processName} (${kill.pid}), back after ${Math.round(kill.recoveredAfterMs)} ms`,
       ),
     );
     // The last victims get some load as well.
     await delay(SETTLE_MS);
+    const killed = new Set(kills.map((kill) => kill.pid));
+    crashes = watch
+      .stop()
+      .filter((pid) => !killed.has(pid))
+      .map((pid) => watch.seen.get(pid) ?? '');
   } finally {
+    watch.stop();
     report = await load.stop();
   }
   options.say(
@@ -107,7 +118,7 @@ async function loadAndKill(
   );
   const records = await untilRecorded(api, accountId, report.completed);
   const verdict = await verdictOf(api, { accountId, bookPath, prices, completed: report.completed, records });
-  return { kills, load: report, records: records.length, verdict };
+  return { kills, crashes, load: report, records: records.length, verdict };
 }
 
 async function verdictOf(
@@ -186,6 +197,7 @@ export function formatChaosReport(report: ChaosReport): string {
   return [
     `chaos: seed ${options.seed}, ${options.requestsPerSecond} requests/s, ${Math.round(report.durationMs / 1000)} s`,
     ...kills,
+    `  own crashes    ${report.crashes.length === 0 ? 'none' : report.crashes.join(', ')}`,
     `  requests       ${load.sent} sent, ${load.completed.length} complete at the client, ${load.skipped} skipped`,
     `  not complete   ${load.sent - load.completed.length}`,
     ...failures,

@@ -8,6 +8,7 @@ it('bills every completed request exactly once under 100 requests per second and
 }, async () => {
   const report = await runChaos({
     killsPerComponent: 20,
+    longestPauseMs: 1_800,
     requestsPerSecond: 100,
     seed: 1,
     dataPlaneProcesses: 2,

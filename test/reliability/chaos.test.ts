@@ -8,6 +8,7 @@ it('bills every completed request exactly once while any process is killed at an
 }, async () => {
   const report = await runChaos({
     killsPerComponent: 2,
+    longestPauseMs: 1_800,
     requestsPerSecond: 40,
     seed: 20_261_121,
     dataPlaneProcesses: 2,

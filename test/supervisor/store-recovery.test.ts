@@ -8,6 +8,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ChildGroup, createChildGroup } from '#control-plane/supervisor/child-group.ts';
 import { prepareEmbeddedPostgres } from '#control-plane/supervisor/embedded-postgres.ts';
+import { checkDatabase, checkRedis } from '#control-plane/supervisor/external-stores.ts';
 import { findRedisProgram, installRedis } from '#control-plane/supervisor/redis-program.ts';
 import { prepareRedis } from '#control-plane/supervisor/redis-server.ts';
 import { REPOSITORY_ROOT } from '#test/rules/source-files.ts';
@@ -103,6 +104,26 @@ describe('a store that is killed', () => {
     }
     expect(await client.lrange('kept', 0, -1)).toEqual(['0', '1', '2']);
     client.disconnect();
+  });
+
+  it('a Redis that would evict, and a server that cannot be reached, are refused with what to do', async () => {
+    const client = new Redis(redisUrl);
+    expect(await checkRedis(redisUrl, 0)).toBe(true);
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    await expect(checkRedis(redisUrl, 0)).rejects.toThrow(
+      'has maxmemory-policy allkeys-lru; CrossModel needs',
+    );
+    await client.config('SET', 'maxmemory-policy', 'noeviction');
+    client.disconnect();
+    expect(await checkRedis('redis://127.0.0.1:1/0', 0)).toBe(false);
+    await checkDatabase(postgresUrl, 0);
+    const wrong = postgresUrl.replace(/:[^:@]*@/, ':hush-hush@');
+    const refusal = await checkDatabase(wrong, 0).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    expect(refusal).toMatch(/^DATABASE_URL \(127\.0\.0\.1:\d+\) cannot be used: 28P01\. /);
+    expect(refusal).not.toContain('hush-hush');
   });
 
   it('Redis refuses whoever does not know the password, and never evicts', async () => {

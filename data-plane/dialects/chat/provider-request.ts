@@ -1,4 +1,4 @@
-import { JSON_KINDS } from '#data-plane/json/scan-json.ts';
+import { JSON_KINDS } from '#data-plane/json/json-watch.ts';
 import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
 import type { ChatRequest } from './read-request.ts';
 

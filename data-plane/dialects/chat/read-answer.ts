@@ -4,10 +4,9 @@ import {
   type JsonKind,
   type JsonSink,
   type JsonWatch,
-  SCAN_OK,
-  scanJson,
   watchFields,
-} from '#data-plane/json/scan-json.ts';
+} from '#data-plane/json/json-watch.ts';
+import { SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
 import { readChatUsage } from './read-usage.ts';
 

@@ -1,4 +1,5 @@
-import { decodeJsonString, JSON_KINDS, type JsonKind } from '#data-plane/json/scan-json.ts';
+import { JSON_KINDS, type JsonKind } from '#data-plane/json/json-watch.ts';
+import { decodeJsonString } from '#data-plane/json/scan-json.ts';
 import { type Fault, fault } from '#shared/fault.ts';
 import { SLOTS } from './request-watch.ts';
 

@@ -1,13 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { PromptSize } from '#data-plane/dialects/dialect.ts';
-import {
-  decodeJsonString,
-  JSON_KINDS,
-  type JsonKind,
-  type JsonSink,
-  SCAN_OK,
-  scanJson,
-} from '#data-plane/json/scan-json.ts';
+import { JSON_KINDS, type JsonKind, type JsonSink } from '#data-plane/json/json-watch.ts';
+import { decodeJsonString, SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import { type Fault, fault } from '#shared/fault.ts';
 import { MessagesReader } from './read-messages.ts';
 import { CHAT_REQUEST_WATCH, SLOTS } from './request-watch.ts';
@@ -16,7 +10,6 @@ const TOP_LEVEL_SLOTS = 16;
 const FIRST_MESSAGE_SLOT = SLOTS.message;
 const LAST_MESSAGE_SLOT = SLOTS.toolCallType;
 const MAX_CHOICES = 128;
-const TOOL_CHOICES: ReadonlySet<string> = new Set(['auto', 'none', 'required']);
 const ABSENT = 0;
 
 /** Where a value lies in the body. `kind` 0: the field is absent. */
@@ -206,12 +199,15 @@ class ChatRequestReader implements JsonSink {
     return isFine ? undefined : unsupported('stop', 'must be a string or an array of strings.');
   }
 
+  /** Any text passes: some providers know words of their own besides `auto`, `none` and `required`. */
   #checkToolChoice(): Fault | undefined {
-    if (!this.#has(SLOTS.toolChoice) || this.#isKind(SLOTS.toolChoice, JSON_KINDS.object)) return undefined;
-    if (this.#isKind(SLOTS.toolChoice, JSON_KINDS.string) && TOOL_CHOICES.has(this.#text(SLOTS.toolChoice))) {
-      return undefined;
-    }
-    return unsupported('tool_choice', "must be 'auto', 'none', 'required' or an object naming a function.");
+    const isFine =
+      !this.#has(SLOTS.toolChoice) ||
+      this.#isKind(SLOTS.toolChoice, JSON_KINDS.string) ||
+      this.#isKind(SLOTS.toolChoice, JSON_KINDS.object);
+    return isFine
+      ? undefined
+      : unsupported('tool_choice', 'must be a string or an object naming a function.');
   }
 
   #request(): ChatRequest {

@@ -1,4 +1,4 @@
-import { type JsonWatch, watchFields } from '#data-plane/json/scan-json.ts';
+import { type JsonWatch, watchFields } from '#data-plane/json/json-watch.ts';
 
 /** Where the scan of a chat request reports what it finds. Top-level parameters come first. */
 export const SLOTS = {
