@@ -119,7 +119,10 @@ function checkResults(drafts: readonly Draft[], writing: ContentWriting): void {
     const results = content.flatMap((block) => (block.type === 'tool_result' ? [block.tool_use_id] : []));
     const matches =
       results.every((id) => open.has(id)) && [...open].every((id) => results.includes(id as string));
-    if (!matches) return refuseMismatch(writing);
+    if (!matches) {
+      refuseMismatch(writing);
+      return;
+    }
     open = new Set(
       role === 'assistant' ? content.flatMap((block) => (block.type === 'tool_use' ? [block.id] : [])) : [],
     );

@@ -1,0 +1,200 @@
+import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { isJsonObject } from '#data-plane/dialects/json-access.ts';
+import type { ContentWriting } from '#data-plane/dialects/messages/encode-content.ts';
+import { type Conversation, encodeConversation } from '#data-plane/dialects/messages/encode-conversation.ts';
+import { encodeTools } from '#data-plane/dialects/messages/encode-tools.ts';
+import {
+  MEANINGFUL_EXTRAS,
+  type MessagesFeature,
+  RequestLosses,
+} from '#data-plane/dialects/messages/loss-rules.ts';
+import { enforceableSchema } from '#data-plane/dialects/messages/output-schema.ts';
+import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
+import { controlThinking } from '#data-plane/dialects/messages/thinking-control.ts';
+import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
+import type { Fault } from '#shared/fault.ts';
+
+const PATH = '/v1/messages';
+const VERSION_HEADER: readonly string[] = ['anthropic-version', '2023-06-01'];
+/** Where neither the client nor the catalog knows a limit; every model takes that many. */
+const FALLBACK_MAX_TOKENS = 4_096;
+const LONGEST_USER_ID = 256;
+const LEAST_TOP_P_WHILE_THINKING = 0.95;
+
+/** The request as the provider wants it; see {@link MESSAGES_LOSS_RULES} for what it cannot say. */
+export function encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
+  const losses = new RequestLosses();
+  const writing: ContentWriting = { losses, callIds: new ProviderCallIds(), betas: new Set() };
+  const enforcesSchemas = target.capabilities.structuredOutput !== false;
+  const conversation = encodeConversation(turn.messages, writing);
+  const tools = encodeTools(turn, enforcesSchemas, writing);
+  const maxTokens = maxTokensOf(turn, target);
+  const forcesCall = tools.tool_choice?.type === 'any' || tools.tool_choice?.type === 'tool';
+  const { endsInForeignToolLoop } = conversation;
+  const control = controlThinking(turn, target, { maxTokens, forcesCall, endsInForeignToolLoop }, losses);
+  const output = encodeFormat(turn, enforcesSchemas);
+  const outputConfig = {
+    ...(control.effort === undefined ? {} : { effort: control.effort }),
+    ...(output.format === undefined ? {} : { format: output.format }),
+  };
+  const body: JsonObject = {
+    model: target.providerModel,
+    max_tokens: maxTokens,
+    ...systemOf(conversation, output.instruction),
+    messages: [...conversation.messages],
+    ...tools,
+    ...(control.thinking === undefined ? {} : { thinking: control.thinking }),
+    ...(Object.keys(outputConfig).length === 0 ? {} : { output_config: outputConfig }),
+    ...encodeSampling(turn, target, control.isActive, losses),
+    ...encodeStopSequences(turn, losses),
+    ...encodeServiceTier(turn, losses),
+    ...encodeUser(turn, losses),
+    ...(turn.stream ? { stream: true } : {}),
+    ...encodeExtras(turn, writing),
+  };
+  loseTheRest(turn, losses);
+  if (losses.problem !== undefined) return losses.problem;
+  return { body, path: PATH, headers: headersOf(writing), dropped: losses.dropped };
+}
+
+function headersOf(writing: ContentWriting): string[] {
+  const betas = [...writing.betas].join(',');
+  return [...VERSION_HEADER, ...(betas === '' ? [] : ['anthropic-beta', betas])];
+}
+
+/** The client's limit, never above the model's; the model's where the client states none. */
+function maxTokensOf(turn: TurnRequest, target: ProviderTarget): number {
+  const most = target.maxOutputTokens;
+  if (turn.maxOutputTokens === undefined) return most ?? FALLBACK_MAX_TOKENS;
+  return most === undefined ? turn.maxOutputTokens : Math.min(turn.maxOutputTokens, most);
+}
+
+function systemOf(conversation: Conversation, instruction: string | undefined): JsonObject {
+  const told = instruction === undefined ? [] : [{ type: 'text', text: instruction }];
+  const system = [...conversation.system, ...told];
+  return system.length === 0 ? {} : { system };
+}
+
+/** A format that the provider enforces, or the instruction that stands in for it. */
+function encodeFormat(
+  turn: TurnRequest,
+  enforcesSchemas: boolean,
+): { readonly format?: JsonObject; readonly instruction?: string } {
+  const { format } = turn;
+  if (format === undefined || format.kind === 'text') return {};
+  if (format.kind === 'json_object')
+    return { instruction: 'Answer with one JSON object and nothing else: no explanation, no Markdown.' };
+  const enforceable = enforcesSchemas ? enforceableSchema(format.schema) : undefined;
+  if (enforceable !== undefined) {
+    const described =
+      format.description === undefined || enforceable.schema.description !== undefined
+        ? enforceable.schema
+        : { ...enforceable.schema, description: format.description };
+    return { format: { type: 'json_schema', schema: described } };
+  }
+  const about = format.description === undefined ? '' : ` It is: ${format.description}`;
+  const rule =
+    'Answer with one JSON value that matches this JSON Schema and nothing else: no explanation, no Markdown.';
+  return { instruction: `${rule}${about}\n\n${JSON.stringify(format.schema)}` };
+}
+
+function encodeSampling(
+  turn: TurnRequest,
+  target: ProviderTarget,
+  isThinking: boolean,
+  losses: RequestLosses,
+): JsonObject {
+  const isFixed = isThinking || target.capabilities.temperature === false;
+  const temperature = turn.temperature === undefined ? undefined : Math.min(turn.temperature, 1);
+  const sampling: JsonObject = {};
+  if (temperature !== undefined && !isFixed) sampling.temperature = temperature;
+  const isTemperatureKept = isFixed ? temperature === 1 : temperature === turn.temperature;
+  if (turn.temperature !== undefined && !isTemperatureKept) losses.lose('temperature', 'temperature');
+  if (turn.topP !== undefined) {
+    const isTopPKept = isFixed
+      ? target.capabilities.temperature !== false && turn.topP >= LEAST_TOP_P_WHILE_THINKING
+      : temperature === undefined;
+    if (isTopPKept) sampling.top_p = turn.topP;
+    else if (turn.topP !== 1) losses.lose('top_p', 'top_p');
+  }
+  if (turn.topK !== undefined) {
+    if (isFixed) losses.lose('top_k', 'top_k');
+    else sampling.top_k = turn.topK;
+  }
+  return sampling;
+}
+
+function encodeStopSequences(turn: TurnRequest, losses: RequestLosses): JsonObject {
+  const wanted = turn.stopSequences ?? [];
+  const visible = wanted.filter((sequence) => sequence.trim() !== '');
+  if (visible.length < wanted.length) losses.lose('stop', 'stop');
+  return visible.length === 0 ? {} : { stop_sequences: visible };
+}
+
+const TIERS: Readonly<Record<string, string>> = {
+  auto: 'auto',
+  default: 'standard_only',
+  standard_only: 'standard_only',
+};
+
+function encodeServiceTier(turn: TurnRequest, losses: RequestLosses): JsonObject {
+  const { serviceTier } = turn;
+  if (serviceTier === undefined) return {};
+  const tier = Object.hasOwn(TIERS, serviceTier) ? TIERS[serviceTier] : undefined;
+  if (tier !== undefined) return { service_tier: tier };
+  losses.lose('service_tier', 'service_tier');
+  return {};
+}
+
+function encodeUser(turn: TurnRequest, losses: RequestLosses): JsonObject {
+  if (turn.metadata !== undefined && Object.keys(turn.metadata).length > 0)
+    losses.lose('metadata', 'metadata');
+  if (turn.endUser === undefined) return {};
+  if (turn.endUser.length <= LONGEST_USER_ID) return { metadata: { user_id: turn.endUser } };
+  losses.lose('user', 'user');
+  return {};
+}
+
+/** Fields of this protocol alone, which only its own clients can have sent. */
+const CARRIED_EXTRAS: Readonly<
+  Record<string, { readonly isRight: (value: JsonValue) => boolean; readonly beta?: string }>
+> = {
+  cache_control: { isRight: (value) => isJsonObject(value) && value.type === 'ephemeral' },
+  container: { isRight: (value) => typeof value === 'string' || isJsonObject(value) },
+  context_management: {
+    isRight: (value) => isJsonObject(value) && Array.isArray(value.edits),
+    beta: 'context-management-2025-06-27',
+  },
+};
+
+function encodeExtras(turn: TurnRequest, writing: ContentWriting): JsonObject {
+  const carried: JsonObject = {};
+  for (const [name, value] of Object.entries(turn.extras)) {
+    const rule = Object.hasOwn(CARRIED_EXTRAS, name) ? CARRIED_EXTRAS[name] : undefined;
+    if (rule?.isRight(value)) {
+      carried[name] = value;
+      if (rule.beta !== undefined) writing.betas.add(rule.beta);
+    } else if (isMeaningful(name, value)) writing.losses.lose('other.meaningful', name);
+    else writing.losses.lose('other', name);
+  }
+  return carried;
+}
+
+function isMeaningful(name: string, value: JsonValue): boolean {
+  if (name === 'modalities') return Array.isArray(value) && value.some((modality) => modality !== 'text');
+  return MEANINGFUL_EXTRAS.has(name) && value !== null && value !== false;
+}
+
+/** Features without any place here, asked for with more than their neutral value. */
+function loseTheRest(turn: TurnRequest, losses: RequestLosses): void {
+  const wishes: readonly (readonly [MessagesFeature, boolean])[] = [
+    ['presence_penalty', (turn.presencePenalty ?? 0) !== 0],
+    ['frequency_penalty', (turn.frequencyPenalty ?? 0) !== 0],
+    ['seed', turn.seed !== undefined],
+    ['n', (turn.choiceCount ?? 1) > 1],
+    ['logprobs', turn.logprobs !== undefined],
+    ['verbosity', turn.verbosity !== undefined],
+    ['prompt_cache_key', turn.promptCacheKey !== undefined],
+  ];
+  for (const [feature, isWanted] of wishes) if (isWanted) losses.lose(feature, feature);
+}
