@@ -1,3 +1,5 @@
+import { type Fault, fault } from '#shared/fault.ts';
+
 /** What becomes of one request feature at a provider. */
 export type LossOutcome = 'carried' | 'mapped' | 'emulated' | 'dropped' | 'refused';
 
@@ -28,4 +30,48 @@ export function dropped(note: string): LossRule {
 
 export function refused(note: string): LossRule {
   return { outcome: 'refused', note };
+}
+
+/** Applies the loss rules to one request and keeps what came of it. */
+export class RequestLosses<Feature extends string> {
+  readonly #ruleOf: (feature: Feature) => LossRule;
+  readonly #dropped = new Set<string>();
+  #refusal: Fault | undefined;
+
+  constructor(ruleOf: (feature: Feature) => LossRule) {
+    this.#ruleOf = ruleOf;
+  }
+
+  /** True when the feature is to be written; otherwise `field` is noted as dropped, or the request as refused. */
+  admits(feature: Feature, field: string): boolean {
+    const rule = this.#ruleOf(feature);
+    if (rule.outcome === 'dropped') this.drop(field);
+    if (rule.outcome === 'refused') this.refuse(field, rule.note);
+    return rule.outcome !== 'dropped' && rule.outcome !== 'refused';
+  }
+
+  outcomeOf(feature: Feature): LossOutcome {
+    return this.#ruleOf(feature).outcome;
+  }
+
+  drop(field: string): void {
+    this.#dropped.add(field);
+  }
+
+  /** The first refusal stands. */
+  refuse(field: string, reason: string): void {
+    this.#refusal ??= fault(
+      'unsupported_parameter',
+      `'${field}' is not supported by the provider of this model: ${reason}.`,
+      { param: field },
+    );
+  }
+
+  get refusal(): Fault | undefined {
+    return this.#refusal;
+  }
+
+  get dropped(): readonly string[] {
+    return [...this.#dropped];
+  }
 }

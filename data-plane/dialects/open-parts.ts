@@ -19,7 +19,7 @@ export interface ToolCallStart {
 
 /**
  * Numbers the parts of an answer and keeps their starts and ends balanced, for decoders of protocols whose streams name
- * no parts: a part of prose lasts until another kind follows in its choice, calls last until the choice ends.
+ * no parts: a part of prose lasts until another kind follows in its choice, calls (whose arguments may interleave) until something else does.
  */
 export class OpenParts {
   readonly #emit: EmitTurnEvent;
@@ -50,7 +50,7 @@ export class OpenParts {
   open(choice: number, kind: ProseKind, summary = false): number {
     const current = this.#prose.get(choice);
     if (current !== undefined && current.kind === kind && current.summary === summary) return current.index;
-    this.closeProse(choice);
+    this.closeChoice(choice);
     const index = this.#takeIndex();
     this.#prose.set(choice, { index, kind, summary, signature: undefined });
     this.#emit({ kind: 'part_start', index, part: kind, choice, ...(summary ? { summary } : {}) });
@@ -87,15 +87,20 @@ export class OpenParts {
     return index;
   }
 
-  writeCall(index: number, argumentsPiece: string): void {
-    if (argumentsPiece !== '') this.#emit({ kind: 'part_delta', index, text: argumentsPiece });
+  /** Adds to a call's arguments; false when other parts came since, so that the call has ended. */
+  writeCall(choice: number, index: number, argumentsPiece: string): boolean {
+    if (argumentsPiece === '') return true;
+    if (!this.#calls.get(choice)?.includes(index)) return false;
+    this.#emit({ kind: 'part_delta', index, text: argumentsPiece });
+    return true;
   }
 
   native(choice: number, family: ProviderSignature['family'], value: JsonObject): void {
-    this.closeProse(choice);
+    this.closeChoice(choice);
     this.#emit({ kind: 'native_part', index: this.#takeIndex(), choice, family, value });
   }
 
+  /** Ends whatever is open in the choice. */
   closeChoice(choice: number): void {
     this.closeProse(choice);
     for (const index of this.#calls.get(choice) ?? []) this.#emit({ kind: 'part_end', index });

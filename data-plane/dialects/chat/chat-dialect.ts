@@ -1,5 +1,4 @@
 import type { ForwardDialect } from '#data-plane/dialects/dialect.ts';
-import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import { encodeChatStreamFault } from './faults.ts';
 import { readProviderFault } from './provider-faults.ts';
 import { ChatAnswerReader } from './read-answer.ts';
@@ -8,7 +7,7 @@ import { ChatAnswerReader } from './read-answer.ts';
 export const chatDialect: ForwardDialect = {
   createAnswerReader: () => new ChatAnswerReader(),
   readProviderFault,
-  providerFailed,
   encodeStreamFault: encodeChatStreamFault,
   endMarker: Buffer.from('data: [DONE]\n\n'),
+  keepAlive: Buffer.from(': keep-alive\n\n'),
 };

@@ -1,0 +1,244 @@
+import { filledText, isJsonObject, listOf, objectOf, textOf } from '#data-plane/dialects/json-access.ts';
+import { unpackCallId } from '#data-plane/dialects/signature-envelope.ts';
+import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
+import { type Fault, fault, isFault } from '#shared/fault.ts';
+import { cacheMarkOf } from './cache-mark.ts';
+import { decodeContent } from './decode-content.ts';
+import { decodeThoughts } from './reasoning-details.ts';
+
+export interface DecodedMessages {
+  readonly messages: readonly TurnMessage[];
+  /** Fields of messages that the turn does not model, by their place without the index. */
+  readonly extras: Readonly<Record<string, JsonValue>>;
+}
+
+/** Fields of a message that are read here; the rest is reported as an extra. */
+const MODELLED: ReadonlySet<string> = new Set([
+  'role',
+  'content',
+  'name',
+  'tool_calls',
+  'tool_call_id',
+  'function_call',
+  'refusal',
+  'reasoning',
+  'reasoning_content',
+  'reasoning_details',
+  'cache_control',
+  'audio',
+]);
+
+interface OpenCall {
+  readonly name: string;
+  readonly id: string;
+}
+
+/** Reads `messages`; faults are those of the documentation, naming the field. */
+export function decodeMessages(value: JsonValue | undefined): DecodedMessages | Fault {
+  if (value === undefined || value === null) return invalid('messages', 'is required.');
+  if (!Array.isArray(value)) return invalid('messages', 'must be an array.');
+  if (value.length === 0) return invalid('messages', 'must hold at least one message.');
+  const messages: TurnMessage[] = [];
+  const extras: Record<string, JsonValue> = {};
+  /** Calls of the nearest assistant message so far, by the id that the client knows. */
+  let openCalls: ReadonlyMap<string, OpenCall> = new Map();
+  let previousRole: string | undefined;
+  for (const [index, item] of value.entries()) {
+    const path = `messages[${index}]`;
+    if (!isJsonObject(item)) return invalid(path, 'must be an object.');
+    const decoded = decodeMessage(item, path, openCalls);
+    if (isFault(decoded)) return decoded;
+    noteExtras(item, extras);
+    const last = messages.at(-1);
+    // Results of one turn's calls belong together, however many messages the client made of them.
+    if (item.role === 'tool' && previousRole === 'tool' && last !== undefined) {
+      messages[messages.length - 1] = { ...last, parts: [...last.parts, ...decoded.message.parts] };
+    } else {
+      messages.push(decoded.message);
+    }
+    if (item.role === 'assistant') openCalls = decoded.calls;
+    previousRole = textOf(item.role);
+  }
+  return { messages, extras };
+}
+
+function noteExtras(message: JsonObject, extras: Record<string, JsonValue>): void {
+  for (const [name, value] of Object.entries(message)) {
+    const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
+    if (!MODELLED.has(name) && !isEmpty) extras[`messages[].${name}`] = value;
+  }
+}
+
+interface DecodedMessage {
+  readonly message: TurnMessage;
+  readonly calls: ReadonlyMap<string, OpenCall>;
+}
+
+const NO_CALLS: ReadonlyMap<string, OpenCall> = new Map();
+
+function decodeMessage(
+  message: JsonObject,
+  path: string,
+  openCalls: ReadonlyMap<string, OpenCall>,
+): DecodedMessage | Fault {
+  const { role } = message;
+  if (typeof role !== 'string')
+    return invalid(`${path}.role`, role === undefined ? 'is required.' : 'must be a string.');
+  const name = filledText(message.name);
+  const named = name === undefined ? {} : { name };
+  switch (role) {
+    case 'system':
+    case 'developer':
+    case 'user': {
+      const parts = requiredContent(message, path);
+      return isFault(parts) ? parts : { message: { role, parts, ...named }, calls: NO_CALLS };
+    }
+    case 'assistant':
+      return decodeAssistant(message, path, named);
+    case 'tool':
+      return decodeToolResult(message, path, openCalls);
+    default:
+      return fault(
+        'unsupported_message_role',
+        `'${path}.role' must be one of system, developer, user, assistant, tool.`,
+        { param: `${path}.role` },
+      );
+  }
+}
+
+function requiredContent(message: JsonObject, path: string): readonly Part[] | Fault {
+  if (message.content === undefined || message.content === null)
+    return invalid(`${path}.content`, 'is required.');
+  return decodeContent(message.content, path);
+}
+
+function decodeAssistant(
+  message: JsonObject,
+  path: string,
+  named: { readonly name?: string },
+): DecodedMessage | Fault {
+  const content = decodeContent(message.content ?? [], path);
+  if (isFault(content)) return content;
+  const calls = decodeCalls(message, path);
+  if (isFault(calls)) return calls;
+  const thoughts = decodeThoughts(message);
+  const refusal = filledText(message.refusal);
+  const audio = objectOf(message.audio);
+  const parts: Part[] = [
+    ...thoughts,
+    ...content,
+    ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal } as const]),
+    ...(audio === undefined ? [] : [{ kind: 'native', family: 'chat', value: { audio } } as const]),
+    ...calls.parts,
+  ];
+  const hasAnswer = parts.length > 0 || (message.content !== undefined && message.content !== null);
+  if (!hasAnswer && !ANSWER_FIELDS.some((field) => isGiven(message[field]))) {
+    return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');
+  }
+  return { message: { role: 'assistant', parts, ...named }, calls: calls.byId };
+}
+
+const ANSWER_FIELDS = ['refusal', 'audio', 'reasoning', 'reasoning_content', 'reasoning_details'] as const;
+
+function isGiven(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null;
+}
+
+interface DecodedCalls {
+  readonly parts: readonly Part[];
+  readonly byId: ReadonlyMap<string, OpenCall>;
+}
+
+function decodeCalls(message: JsonObject, path: string): DecodedCalls | Fault {
+  const value = message.tool_calls ?? [];
+  if (!Array.isArray(value)) return invalid(`${path}.tool_calls`, 'must be an array.');
+  const parts: Part[] = [];
+  const byId = new Map<string, OpenCall>();
+  for (const [index, item] of value.entries()) {
+    const call = decodeCall(item, `${path}.tool_calls[${index}]`);
+    if (isFault(call)) return call;
+    parts.push(call.part);
+    byId.set(call.clientId, { id: call.part.id, name: call.part.name });
+  }
+  const legacy = objectOf(message.function_call);
+  const name = filledText(legacy?.name);
+  if (name !== undefined) {
+    parts.push({
+      kind: 'tool_call',
+      id: `call_${name}`,
+      name,
+      argumentsJson: argumentsOf(legacy?.arguments),
+    });
+  }
+  return { parts, byId };
+}
+
+function decodeCall(
+  item: JsonValue,
+  path: string,
+): { readonly part: Extract<Part, { kind: 'tool_call' }>; readonly clientId: string } | Fault {
+  if (!isJsonObject(item)) return invalid(path, 'is missing or not what a function call needs.');
+  const clientId = textOf(item.id);
+  if (clientId === undefined) return invalid(`${path}.id`, 'is missing or not what a function call needs.');
+  const isFunction = item.type === undefined || item.type === 'function';
+  const called = objectOf(item.function);
+  const name = filledText(called?.name);
+  if (!isFunction) return invalid(`${path}.type`, 'is missing or not what a function call needs.');
+  if (name === undefined)
+    return invalid(`${path}.function.name`, 'is missing or not what a function call needs.');
+  const part = {
+    kind: 'tool_call',
+    ...unpackCallId(clientId),
+    name,
+    argumentsJson: argumentsOf(called?.arguments),
+  } as const;
+  return { part, clientId };
+}
+
+/** Arguments are JSON in a string; some clients send the object itself. */
+function argumentsOf(value: JsonValue | undefined): string {
+  if (typeof value === 'string') return value;
+  return isGiven(value) ? JSON.stringify(value) : '';
+}
+
+function decodeToolResult(
+  message: JsonObject,
+  path: string,
+  openCalls: ReadonlyMap<string, OpenCall>,
+): DecodedMessage | Fault {
+  const param = `${path}.tool_call_id`;
+  const clientId = filledText(message.tool_call_id);
+  if (clientId === undefined) return invalid(param, 'is required for a message with the role tool.');
+  const call = openCalls.get(clientId);
+  if (call === undefined) {
+    return fault(
+      'tool_call_id_mismatch',
+      `'${param}' names no tool call of the assistant message before it.`,
+      {
+        param,
+      },
+    );
+  }
+  const content = requiredContent(message, path);
+  if (isFault(content)) return content;
+  const cache = cacheMarkOf(message) ?? lastMark(message.content);
+  const part: Part = {
+    kind: 'tool_result',
+    callId: call.id,
+    name: call.name,
+    content,
+    failed: false,
+    ...(cache === undefined ? {} : { cache }),
+  };
+  return { message: { role: 'user', parts: [part] }, calls: NO_CALLS };
+}
+
+/** A breakpoint inside a result's content counts for the result, where other dialects keep it. */
+function lastMark(content: JsonValue | undefined) {
+  const marks = listOf(content).map((block) => (isJsonObject(block) ? cacheMarkOf(block) : undefined));
+  return marks.findLast((mark) => mark !== undefined);
+}
+
+function invalid(param: string, rule: string): Fault {
+  return fault('invalid_messages', `'${param}' ${rule}`, { param });
+}

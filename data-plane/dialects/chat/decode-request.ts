@@ -1,0 +1,316 @@
+import {
+  countOf,
+  filledText,
+  isJsonObject,
+  listOf,
+  objectOf,
+  textOf,
+} from '#data-plane/dialects/json-access.ts';
+import type {
+  CacheMark,
+  FunctionTool,
+  JsonObject,
+  JsonValue,
+  OutputFormat,
+  ReasoningRequest,
+  ToolChoice,
+  TurnRequest,
+} from '#data-plane/dialects/turn.ts';
+import { type Fault, fault, isFault } from '#shared/fault.ts';
+import { cacheMarkOf } from './cache-mark.ts';
+import { decodeMessages } from './decode-messages.ts';
+
+const EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']);
+const MAX_CHOICES = 128;
+
+/** Fields that the turn models or that are read from the client's own request when its answer is written. */
+const MODELLED: ReadonlySet<string> = new Set([
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_completion_tokens',
+  'max_tokens',
+  'temperature',
+  'top_p',
+  'top_k',
+  'presence_penalty',
+  'frequency_penalty',
+  'seed',
+  'n',
+  'logprobs',
+  'top_logprobs',
+  'stop',
+  'tools',
+  'tool_choice',
+  'functions',
+  'function_call',
+  'parallel_tool_calls',
+  'response_format',
+  'verbosity',
+  'reasoning_effort',
+  'reasoning',
+  'thinking',
+  'enable_thinking',
+  'thinking_budget',
+  'service_tier',
+  'safety_identifier',
+  'user',
+  'metadata',
+  'prompt_cache_key',
+]);
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+type Draft = Mutable<Omit<TurnRequest, 'messages' | 'tools' | 'extras' | 'stream'>>;
+
+/** Reads a chat request into a turn, or says which field is not what the documentation asks for. */
+export function decodeChatRequest(body: JsonObject): TurnRequest | Fault {
+  const fields = new Fields(body);
+  const stream = fields.flag('stream') ?? false;
+  const draft: Draft = {};
+  readLimits(fields, draft);
+  readSampling(fields, draft);
+  readAccount(fields, draft);
+  const tools = readTools(fields);
+  const toolChoice = readToolChoice(fields);
+  const format = readFormat(fields);
+  const reasoning = readReasoning(fields);
+  const decoded = decodeMessages(body.messages);
+  if (isFault(decoded)) return decoded;
+  if (fields.failure !== undefined) return fields.failure;
+  if (toolChoice !== undefined) draft.toolChoice = toolChoice;
+  if (format !== undefined) draft.format = format;
+  if (reasoning !== undefined) draft.reasoning = reasoning;
+  const extras: Record<string, JsonValue> = { ...decoded.extras };
+  for (const [name, value] of Object.entries(body)) {
+    if (!MODELLED.has(name) && value !== null) extras[name] = value;
+  }
+  return { ...draft, stream, messages: decoded.messages, tools, extras };
+}
+
+/** Reads typed fields and keeps the first that is of another type. `null` counts as absent. */
+class Fields {
+  failure: Fault | undefined;
+  readonly #body: JsonObject;
+
+  constructor(body: JsonObject) {
+    this.#body = body;
+  }
+
+  fail(param: string, rule: string): undefined {
+    this.failure ??= fault('unsupported_parameter', `'${param}' ${rule}`, { param });
+    return undefined;
+  }
+
+  value(name: string): JsonValue | undefined {
+    return this.#body[name] ?? undefined;
+  }
+
+  flag(name: string): boolean | undefined {
+    const value = this.value(name);
+    if (value === undefined || typeof value === 'boolean') return value;
+    return this.fail(name, 'must be a boolean.');
+  }
+
+  number(name: string): number | undefined {
+    const value = this.value(name);
+    if (value === undefined || typeof value === 'number') return value;
+    return this.fail(name, 'must be a number.');
+  }
+
+  count(name: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+    const value = this.value(name);
+    if (value === undefined) return undefined;
+    const count = countOf(value);
+    if (count !== undefined && count >= min && count <= max) return count;
+    return this.fail(
+      name,
+      max === Number.MAX_SAFE_INTEGER
+        ? 'must be a positive integer.'
+        : `must be an integer from ${min} to ${max}.`,
+    );
+  }
+
+  text(name: string): string | undefined {
+    const value = this.value(name);
+    if (value === undefined || typeof value === 'string') return value;
+    return this.fail(name, 'must be a string.');
+  }
+
+  object(name: string): JsonObject | undefined {
+    const value = this.value(name);
+    if (value === undefined || isJsonObject(value)) return value;
+    return this.fail(name, 'must be an object.');
+  }
+
+  list(name: string): readonly JsonValue[] | undefined {
+    const value = this.value(name);
+    if (value === undefined || Array.isArray(value)) return value;
+    return this.fail(name, 'must be an array.');
+  }
+}
+
+/** Sets a field only where the client gave it: absent and undefined are not the same in a turn. */
+function set<Name extends keyof Draft>(draft: Draft, name: Name, value: Draft[Name] | undefined): void {
+  if (value !== undefined) draft[name] = value;
+}
+
+function readLimits(fields: Fields, draft: Draft): void {
+  const legacyLimit = fields.count('max_tokens', 1);
+  set(draft, 'maxOutputTokens', fields.count('max_completion_tokens', 1) ?? legacyLimit);
+  set(draft, 'choiceCount', fields.count('n', 1, MAX_CHOICES));
+  set(draft, 'stopSequences', readStop(fields));
+  const top = fields.count('top_logprobs', 0);
+  if (fields.flag('logprobs') === true) draft.logprobs = { top: top ?? 0 };
+  fields.object('stream_options');
+}
+
+function readStop(fields: Fields): readonly string[] | undefined {
+  const stop = fields.value('stop');
+  if (stop === undefined) return undefined;
+  const list = typeof stop === 'string' ? [stop] : stop;
+  const isList = Array.isArray(list) && list.every((item) => typeof item === 'string');
+  return isList ? list : fields.fail('stop', 'must be a string or an array of strings.');
+}
+
+function readSampling(fields: Fields, draft: Draft): void {
+  set(draft, 'temperature', fields.number('temperature'));
+  set(draft, 'topP', fields.number('top_p'));
+  set(draft, 'topK', fields.number('top_k'));
+  set(draft, 'presencePenalty', fields.number('presence_penalty'));
+  set(draft, 'frequencyPenalty', fields.number('frequency_penalty'));
+  set(draft, 'seed', fields.number('seed'));
+  set(draft, 'parallelToolCalls', fields.flag('parallel_tool_calls'));
+  set(draft, 'verbosity', fields.text('verbosity'));
+}
+
+function readAccount(fields: Fields, draft: Draft): void {
+  set(draft, 'serviceTier', fields.text('service_tier'));
+  const user = fields.text('user');
+  set(draft, 'endUser', fields.text('safety_identifier') || user || undefined);
+  set(draft, 'metadata', fields.object('metadata'));
+  set(draft, 'promptCacheKey', fields.text('prompt_cache_key'));
+}
+
+function readTools(fields: Fields): FunctionTool[] {
+  const declared = fields.list('tools') ?? [];
+  const tools = declared.map((tool, index) => readTool(fields, tool, `tools[${index}]`));
+  const legacy = fields.list('functions') ?? [];
+  const functions = legacy.map((tool, index) => readFunction(fields, tool, `functions[${index}]`, undefined));
+  return [...tools, ...functions].filter((tool) => tool !== undefined);
+}
+
+function readTool(fields: Fields, tool: JsonValue, path: string): FunctionTool | undefined {
+  if (!isJsonObject(tool)) return fields.fail(path, 'must be an object.');
+  if (tool.type !== 'function') return fields.fail(`${path}.type`, "must be 'function'.");
+  return readFunction(fields, tool.function, `${path}.function`, cacheMarkOf(tool));
+}
+
+function readFunction(
+  fields: Fields,
+  value: JsonValue | undefined,
+  path: string,
+  cache: CacheMark | undefined,
+): FunctionTool | undefined {
+  const declared = objectOf(value);
+  const name = filledText(declared?.name);
+  if (declared === undefined || name === undefined) return fields.fail(`${path}.name`, 'is required.');
+  const { description, parameters, strict } = declared;
+  if (!isAbsent(parameters) && !isJsonObject(parameters))
+    return fields.fail(`${path}.parameters`, 'must be an object.');
+  if (!isAbsent(strict) && typeof strict !== 'boolean')
+    return fields.fail(`${path}.strict`, 'must be a boolean.');
+  return {
+    kind: 'function',
+    name,
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(isJsonObject(parameters) ? { parameters } : {}),
+    ...(typeof strict === 'boolean' ? { strict } : {}),
+    ...(cache === undefined ? {} : { cache }),
+  };
+}
+
+function isAbsent(value: JsonValue | undefined): boolean {
+  return value === undefined || value === null;
+}
+
+function readToolChoice(fields: Fields): ToolChoice | undefined {
+  const choice = fields.value('tool_choice') ?? fields.value('function_call');
+  if (choice === undefined) return undefined;
+  if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
+  const named = objectOf(choice);
+  const name = filledText(objectOf(named?.function)?.name) ?? filledText(named?.name);
+  if (name !== undefined) return { kind: 'tool', name };
+  return fields.fail('tool_choice', "must be 'auto', 'none', 'required' or an object naming a function.");
+}
+
+function readFormat(fields: Fields): OutputFormat | undefined {
+  const format = fields.object('response_format');
+  if (format === undefined) return undefined;
+  switch (format.type) {
+    case 'text':
+      return { kind: 'text' };
+    case 'json_object':
+      return { kind: 'json_object' };
+    case 'json_schema':
+      return readSchema(fields, objectOf(format.json_schema) ?? {});
+    default:
+      return fields.fail('response_format.type', "must be 'text', 'json_object' or 'json_schema'.");
+  }
+}
+
+function readSchema(fields: Fields, declared: JsonObject): OutputFormat | undefined {
+  const { schema, strict } = declared;
+  if (!isJsonObject(schema)) return fields.fail('response_format.json_schema.schema', 'is required.');
+  const name = filledText(declared.name);
+  const description = filledText(declared.description);
+  return {
+    kind: 'json_schema',
+    schema,
+    ...(name === undefined ? {} : { name }),
+    ...(description === undefined ? {} : { description }),
+    ...(typeof strict === 'boolean' ? { strict } : {}),
+  };
+}
+
+/** `reasoning_effort`, or one of the controls that clients of the compatible family send. */
+function readReasoning(fields: Fields): ReasoningRequest | undefined {
+  const shape = fields.object('reasoning');
+  const thinking = fields.object('thinking');
+  const enabled = fields.flag('enable_thinking') ?? asFlag(shape?.enabled);
+  const effort = fields.text('reasoning_effort') ?? filledText(shape?.effort);
+  if (effort !== undefined && !EFFORTS.has(effort))
+    return fields.fail('reasoning_effort', `must be one of ${[...EFFORTS].join(', ')}.`);
+  const budgetTokens =
+    fields.count('thinking_budget', 0) ?? countOf(thinking?.budget_tokens) ?? countOf(shape?.max_tokens);
+  const mode = modeOf(textOf(thinking?.type), enabled);
+  const summary = filledText(shape?.summary);
+  const request: ReasoningRequest = {
+    ...(effort === undefined ? {} : { effort }),
+    ...(budgetTokens === undefined ? {} : { budgetTokens }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(summary === undefined ? {} : { summary }),
+  };
+  return Object.keys(request).length === 0 ? undefined : request;
+}
+
+function modeOf(thinkingType: string | undefined, enabled: boolean | undefined): ReasoningRequest['mode'] {
+  if (thinkingType === 'enabled' || thinkingType === 'disabled' || thinkingType === 'adaptive')
+    return thinkingType;
+  if (enabled === undefined) return undefined;
+  return enabled ? 'enabled' : 'disabled';
+}
+
+function asFlag(value: JsonValue | undefined): boolean | undefined {
+  return typeof value === 'boolean' ? value : undefined;
+}
+
+/** Whether the client wants the chunk with the usage. */
+export function wantsUsageChunk(body: JsonObject): boolean {
+  return objectOf(body.stream_options)?.include_usage === true;
+}
+
+/** Whether the client speaks of functions in the way from before tools, and expects its answer so. */
+export function speaksLegacyFunctions(body: JsonObject): boolean {
+  return listOf(body.functions).length > 0 && listOf(body.tools).length === 0;
+}

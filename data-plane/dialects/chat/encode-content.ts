@@ -1,0 +1,119 @@
+import type { JsonObject, MediaPart, MediaSource, Part } from '#data-plane/dialects/turn.ts';
+import type { ChatLosses } from './loss-rules.ts';
+import type { ProviderTraits } from './provider-traits.ts';
+
+export interface MessageContext {
+  readonly traits: ProviderTraits;
+  readonly losses: ChatLosses;
+  /** Texts that the system prompt has to carry besides its own. */
+  readonly instructions: readonly string[];
+}
+
+const AUDIO_FORMATS: ReadonlyMap<string, string> = new Map([
+  ['audio/wav', 'wav'],
+  ['audio/x-wav', 'wav'],
+  ['audio/wave', 'wav'],
+  ['audio/mpeg', 'mp3'],
+  ['audio/mp3', 'mp3'],
+]);
+
+/** Writes a piece of what a user or a system prompt says; `undefined` when it is left out, which is then noted. */
+export function encodeContentPart(part: Part, path: string, context: MessageContext): JsonObject | undefined {
+  const { losses } = context;
+  switch (part.kind) {
+    case 'text': {
+      if (part.text === '') return undefined;
+      if (part.cache === undefined || !losses.admits('cache_control', 'cache_control'))
+        return { type: 'text', text: part.text };
+      const ttl = part.cache.ttl === '1h' ? { ttl: '1h' } : {};
+      return { type: 'text', text: part.text, cache_control: { type: 'ephemeral', ...ttl } };
+    }
+    case 'refusal':
+      return { type: 'text', text: part.text };
+    case 'media':
+      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      return encodeMedia(part, path, context);
+    case 'native':
+      if (part.family === 'chat') return part.value;
+      losses.admits('native.foreign', path);
+      return undefined;
+    default:
+      losses.drop(path);
+      return undefined;
+  }
+}
+
+function encodeMedia(part: MediaPart, path: string, context: MessageContext): JsonObject | undefined {
+  const { losses, traits } = context;
+  const { source } = part;
+  if (source.kind === 'text') return { type: 'text', text: titled(part, source.text) };
+  switch (part.media) {
+    case 'image':
+      return encodeImage(part, source, path, losses);
+    case 'audio':
+      return encodeAudio(source, path, losses);
+    case 'video':
+      if (source.kind === 'file_id' || !losses.admits('content.video', path))
+        return refuseFile(source, path, losses);
+      return { type: 'video_url', video_url: { url: urlOf(source) } };
+    case 'document':
+      return encodeDocument(part, source, path, traits.documents, losses);
+  }
+}
+
+type BinarySource = Exclude<MediaSource, { kind: 'text' }>;
+
+function encodeImage(
+  part: MediaPart,
+  source: BinarySource,
+  path: string,
+  losses: ChatLosses,
+): JsonObject | undefined {
+  const feature = source.kind === 'file_id' ? 'content.image.file_id' : 'content.image';
+  if (!losses.admits(feature, path) || source.kind === 'file_id') return undefined;
+  const detail = part.detail === undefined ? {} : { detail: part.detail };
+  return { type: 'image_url', image_url: { url: urlOf(source), ...detail } };
+}
+
+function encodeAudio(source: BinarySource, path: string, losses: ChatLosses): JsonObject | undefined {
+  if (source.kind !== 'base64') {
+    losses.admits('content.audio.url', path);
+    return undefined;
+  }
+  if (!losses.admits('content.audio', path)) return undefined;
+  const format = AUDIO_FORMATS.get(source.mediaType) ?? source.mediaType.replace(/^audio\//, '');
+  return { type: 'input_audio', input_audio: { data: source.data, format } };
+}
+
+function encodeDocument(
+  part: MediaPart,
+  source: BinarySource,
+  path: string,
+  form: 'file' | 'document_url',
+  losses: ChatLosses,
+): JsonObject | undefined {
+  if (source.kind === 'file_id') {
+    // OpenAI's chat and Responses APIs share their files.
+    if (source.family !== 'chat' && source.family !== 'responses') return refuseFile(source, path, losses);
+    if (!losses.admits('content.document.file_id', path)) return undefined;
+    return { type: 'file', file: { file_id: source.id } };
+  }
+  if (!losses.admits(`content.document.${source.kind}`, path)) return undefined;
+  if (form === 'document_url') return { type: 'document_url', document_url: urlOf(source) };
+  const filename = part.filename ?? part.title ?? 'document.pdf';
+  return { type: 'file', file: { filename, file_data: urlOf(source) } };
+}
+
+function refuseFile(source: BinarySource, path: string, losses: ChatLosses): undefined {
+  if (source.kind === 'file_id') losses.refuse(path, 'only the provider that stored a file can read it');
+  return undefined;
+}
+
+function urlOf(source: Extract<BinarySource, { kind: 'base64' | 'url' }>): string {
+  return source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`;
+}
+
+function titled(part: MediaPart, text: string): string {
+  const title = part.title ?? part.filename;
+  return title === undefined ? text : `${title}\n\n${text}`;
+}

@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
+import { encodeContentPart, type MessageContext } from './encode-content.ts';
+import type { ChatLosses } from './loss-rules.ts';
+import type { ProviderTraits } from './provider-traits.ts';
+import { parsedEntries } from './reasoning-details.ts';
+import { type ChatMessage, DETAILS_KIND } from './wire.ts';
+
+type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>;
+
+/** Writes the conversation; results of tools become messages of their own, in front of what else the user said. */
+export function encodeMessages(messages: readonly TurnMessage[], context: MessageContext): JsonValue[] {
+  const written = messages.flatMap((message, index): ChatMessage[] => {
+    const path = `messages[${index}]`;
+    switch (message.role) {
+      case 'assistant':
+        return encodeAssistant(message, path, context);
+      case 'user':
+        return encodeUser(message, path, context);
+      default:
+        return encodeSystem(message, path, context);
+    }
+  });
+  return withInstructions(written, context.instructions);
+}
+
+function withInstructions(messages: ChatMessage[], instructions: readonly string[]): JsonValue[] {
+  if (instructions.length === 0) return messages;
+  const text = instructions.join('\n\n');
+  const [first, ...rest] = messages;
+  const isSystem = first?.role === 'system' || first?.role === 'developer';
+  if (first === undefined || !isSystem) return [{ role: 'system', content: text }, ...messages];
+  const { content } = first;
+  const joined: JsonValue = Array.isArray(content)
+    ? [...content, { type: 'text', text }]
+    : `${typeof content === 'string' ? content : ''}\n\n${text}`;
+  return [{ ...first, content: joined }, ...rest];
+}
+
+function encodeSystem(message: TurnMessage, path: string, context: MessageContext): ChatMessage[] {
+  const role = message.role === 'developer' && context.traits.developerRole ? 'developer' : 'system';
+  const content = encodeContent(placed(message.parts, path), context);
+  return content === undefined ? [] : [{ role, content, ...nameOf(message) }];
+}
+
+function encodeUser(message: TurnMessage, path: string, context: MessageContext): ChatMessage[] {
+  const results: ChatMessage[] = [];
+  const media: PlacedPart[] = [];
+  const said: PlacedPart[] = [];
+  for (const { part, path: partPath } of placed(message.parts, path)) {
+    if (part.kind !== 'tool_result') {
+      said.push({ part, path: partPath });
+      continue;
+    }
+    results.push(encodeToolResult(part, partPath, context));
+    const shown = part.content.filter((item) => item.kind === 'media' && item.source.kind !== 'text');
+    if (shown.length === 0) continue;
+    const intro: Part = { kind: 'text', text: `Content that tool call ${part.callId} returned:` };
+    media.push(...[intro, ...shown].map((item) => ({ part: item, path: partPath })));
+  }
+  const content = encodeContent([...media, ...said], context);
+  return content === undefined ? results : [...results, { role: 'user', content, ...nameOf(message) }];
+}
+
+interface PlacedPart {
+  readonly part: Part;
+  /** Where the client said it. */
+  readonly path: string;
+}
+
+function placed(parts: readonly Part[], path: string): PlacedPart[] {
+  return parts.map((part, index) => ({ part, path: `${path}.content[${index}]` }));
+}
+
+/** One text is written as a string, which every member of the family reads; more parts as a list. */
+function encodeContent(
+  parts: readonly PlacedPart[],
+  context: MessageContext,
+): string | JsonValue[] | undefined {
+  const encoded = parts.flatMap(({ part, path }): JsonObject[] => {
+    const item = encodeContentPart(part, path, context);
+    return item === undefined ? [] : [item];
+  });
+  if (encoded.length === 0) return undefined;
+  const [only] = encoded;
+  const isPlain = encoded.length === 1 && only?.type === 'text' && only.cache_control === undefined;
+  return isPlain && typeof only.text === 'string' ? only.text : encoded;
+}
+
+function encodeToolResult(part: PartOf<'tool_result'>, path: string, context: MessageContext): ChatMessage {
+  const texts = part.content.flatMap((item) => textWithin(item));
+  let content = texts.join('\n');
+  if (part.failed && !/^\s*error/i.test(content)) content = `Error: ${content}`;
+  if (part.cache !== undefined) context.losses.admits('cache_control', 'cache_control');
+  for (const item of part.content) {
+    if (item.kind === 'native') context.losses.admits('native.foreign', path);
+  }
+  return { role: 'tool', tool_call_id: providerCallId(part.callId, context.traits), content };
+}
+
+function textWithin(part: Part): string[] {
+  if (part.kind === 'text' || part.kind === 'refusal') return [part.text];
+  return part.kind === 'media' && part.source.kind === 'text' ? [part.source.text] : [];
+}
+
+function encodeAssistant(message: TurnMessage, path: string, context: MessageContext): ChatMessage[] {
+  const { losses } = context;
+  const texts: string[] = [];
+  const thoughts: PartOf<'reasoning'>[] = [];
+  const calls: JsonObject[] = [];
+  const native: JsonObject = {};
+  let refusal = '';
+  message.parts.forEach((part, index) => {
+    const partPath = `${path}.content[${index}]`;
+    switch (part.kind) {
+      case 'text':
+        if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+        texts.push(part.text);
+        return;
+      case 'refusal':
+        if (losses.outcomeOf('refusal') === 'carried') refusal += part.text;
+        else texts.push(part.text);
+        return;
+      case 'reasoning':
+        noteForeignSignature(part, partPath, losses);
+        thoughts.push(part);
+        return;
+      case 'tool_call':
+        if (part.signature !== undefined)
+          losses.admits('reasoning.signature.foreign', `${partPath}.signature`);
+        calls.push(encodeCall(part, context));
+        return;
+      case 'native':
+        if (part.family === 'chat') Object.assign(native, part.value);
+        else losses.admits('native.foreign', partPath);
+        return;
+      default:
+        losses.refuse(partPath, 'an assistant message cannot hold this content');
+    }
+  });
+  const text = texts.join('');
+  const encoded: ChatMessage = { ...native, role: 'assistant', ...nameOf(message) };
+  Object.assign(encoded, thoughtFields(thoughts, text, context));
+  encoded.content ??= text === '' && (calls.length > 0 || refusal !== '') ? null : text;
+  if (refusal !== '') encoded.refusal = refusal;
+  if (calls.length > 0) encoded.tool_calls = calls;
+  const saysNothing = text === '' && calls.length === 0 && refusal === '' && Object.keys(native).length === 0;
+  return saysNothing && thoughts.length === 0 ? [] : [encoded];
+}
+
+function noteForeignSignature(part: PartOf<'reasoning'>, path: string, losses: ChatLosses): void {
+  const family = part.signature?.family;
+  if (family !== undefined && family !== 'chat')
+    losses.admits('reasoning.signature.foreign', `${path}.signature`);
+}
+
+function encodeCall(part: PartOf<'tool_call'>, context: MessageContext): JsonObject {
+  const id = providerCallId(part.id, context.traits);
+  const { name, argumentsJson } = part;
+  if (part.custom !== true)
+    return { id, type: 'function', function: { name, arguments: argumentsJson || '{}' } };
+  if (context.losses.outcomeOf('tools.custom') === 'carried')
+    return { id, type: 'custom', custom: { name, input: argumentsJson } };
+  return { id, type: 'function', function: { name, arguments: JSON.stringify({ input: argumentsJson }) } };
+}
+
+/** Thoughts of earlier turns in the field that the vendor reads; the issuer's own entries go back as they came. */
+function thoughtFields(
+  thoughts: readonly PartOf<'reasoning'>[],
+  text: string,
+  { traits, losses }: MessageContext,
+): JsonObject {
+  if (thoughts.length === 0) return {};
+  const joined = thoughts.map((part) => part.text).join('');
+  switch (traits.thoughts) {
+    case 'reasoning_content':
+      return joined === '' ? {} : { reasoning_content: joined };
+    case 'reasoning':
+      return joined === '' ? {} : { reasoning: joined };
+    case 'reasoning_details': {
+      const details = thoughts.flatMap(detailsOf);
+      return details.length === 0 ? {} : { reasoning_details: details };
+    }
+    case 'thinking_parts': {
+      if (joined === '') return {};
+      const thinking = { type: 'thinking', thinking: [{ type: 'text', text: joined }] };
+      return { content: text === '' ? [thinking] : [thinking, { type: 'text', text }] };
+    }
+    case 'none':
+      losses.drop('reasoning');
+      return {};
+  }
+}
+
+function detailsOf(part: PartOf<'reasoning'>): JsonValue[] {
+  const { signature } = part;
+  if (signature?.family === 'chat' && signature.kind === DETAILS_KIND) {
+    const stored = parsedEntries(signature.value);
+    if (stored !== undefined) return stored;
+  }
+  if (part.text === '') return [];
+  return part.summary === true
+    ? [{ type: 'reasoning.summary', summary: part.text }]
+    : [{ type: 'reasoning.text', text: part.text }];
+}
+
+/** The call's id where the vendor takes it, else a digest in letters and digits that is the same every time. */
+function providerCallId(id: string, traits: ProviderTraits): string {
+  if (traits.callIds === undefined || traits.callIds.test(id)) return id;
+  const digest = createHash('sha256').update(id).digest('base64url').replace(/[-_]/g, '0');
+  return traits.callIds.test(digest) ? digest : digest.slice(0, SHORT_CALL_ID_LENGTH);
+}
+
+const SHORT_CALL_ID_LENGTH = 9;
+
+function nameOf(message: TurnMessage): JsonObject {
+  return message.name === undefined ? {} : { name: message.name };
+}

@@ -1,0 +1,131 @@
+import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
+import type { Fault } from '#shared/fault.ts';
+import { encodeMessages } from './encode-messages.ts';
+import { reasoningFields } from './encode-reasoning.ts';
+import { toolFields } from './encode-tools.ts';
+import {
+  type ChatFeature,
+  type ChatLosses,
+  MEANINGFUL_EXTRAS,
+  OPENAI_EXTRAS,
+  STATEFUL_EXTRAS,
+} from './loss-rules.ts';
+import { chatLossRule, type ProviderTraits, traitsOf } from './provider-traits.ts';
+
+/** Writes a turn as a request of the chat family, in the way that the target's vendor reads it. */
+export function encodeChatRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
+  const traits = traitsOf(target.vendor);
+  const losses: ChatLosses = new RequestLosses((feature) => chatLossRule(feature, target.vendor));
+  const tools = toolFields(turn, traits, losses);
+  const format = formatFields(turn, losses);
+  const instructions = [format.instruction, tools.instruction].filter((text) => text !== undefined);
+  const body: JsonObject = {
+    model: target.providerModel,
+    messages: encodeMessages(turn.messages, { traits, losses, instructions }),
+    ...streamFields(turn, traits),
+    ...samplingFields(turn, traits, losses),
+    ...tools.fields,
+    ...format.fields,
+    ...reasoningFields(turn.reasoning, target, traits, losses),
+    ...accountFields(turn, traits, losses),
+    ...extraFields(turn, losses),
+    ...traits.constants,
+  };
+  if (losses.refusal !== undefined) return losses.refusal;
+  return { body, path: '/chat/completions', headers: [], dropped: losses.dropped };
+}
+
+function streamFields(turn: TurnRequest, traits: ProviderTraits): JsonObject {
+  if (!turn.stream) return {};
+  return traits.streamOptions ? { stream: true, stream_options: { include_usage: true } } : { stream: true };
+}
+
+function samplingFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): JsonObject {
+  const fields: JsonObject = {};
+  const put = (feature: ChatFeature, name: string, value: JsonValue | undefined, field: string = feature) => {
+    if (value !== undefined && losses.admits(feature, field)) fields[name] = value;
+  };
+  put('max_tokens', traits.maxTokensField, turn.maxOutputTokens);
+  put('temperature', 'temperature', turn.temperature);
+  put('top_p', 'top_p', turn.topP);
+  put('top_k', 'top_k', turn.topK);
+  put('presence_penalty', 'presence_penalty', unlessNeutral(turn.presencePenalty, 0));
+  put('frequency_penalty', 'frequency_penalty', unlessNeutral(turn.frequencyPenalty, 0));
+  put('seed', traits.seedField, turn.seed);
+  put('stop', 'stop', nonEmpty(turn.stopSequences));
+  put('n', 'n', unlessNeutral(turn.choiceCount, 1));
+  if (turn.logprobs !== undefined && losses.admits('logprobs', 'logprobs')) {
+    fields.logprobs = true;
+    if (turn.logprobs.top > 0) fields.top_logprobs = turn.logprobs.top;
+  }
+  return fields;
+}
+
+function accountFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): JsonObject {
+  const fields: JsonObject = {};
+  const put = (feature: ChatFeature, name: string, value: JsonValue | undefined) => {
+    if (value !== undefined && losses.admits(feature, feature)) fields[name] = value;
+  };
+  put('verbosity', 'verbosity', turn.verbosity);
+  put('service_tier', 'service_tier', turn.serviceTier);
+  put('user', traits.endUserField, turn.endUser);
+  put('metadata', 'metadata', turn.metadata);
+  put('prompt_cache_key', 'prompt_cache_key', turn.promptCacheKey);
+  return fields;
+}
+
+interface FormatFields {
+  readonly fields: JsonObject;
+  /** What the system prompt has to say in place of a field. */
+  readonly instruction?: string;
+}
+
+function formatFields(turn: TurnRequest, losses: ChatLosses): FormatFields {
+  const { format } = turn;
+  if (format === undefined || format.kind === 'text') return { fields: {} };
+  const takesJsonMode = losses.outcomeOf('response_format.json_object') !== 'emulated';
+  const jsonMode: JsonObject = takesJsonMode ? { response_format: { type: 'json_object' } } : {};
+  if (format.kind === 'json_object') {
+    return takesJsonMode
+      ? { fields: jsonMode }
+      : { fields: {}, instruction: 'Answer with one JSON object and nothing else.' };
+  }
+  if (losses.outcomeOf('response_format.json_schema') === 'emulated') {
+    return { fields: jsonMode, instruction: schemaInstruction(format.schema) };
+  }
+  const schema: JsonObject = { name: format.name ?? 'answer', schema: format.schema };
+  if (format.description !== undefined) schema.description = format.description;
+  if (format.strict !== undefined) schema.strict = format.strict;
+  return { fields: { response_format: { type: 'json_schema', json_schema: schema } } };
+}
+
+function schemaInstruction(schema: JsonObject): string {
+  return `Answer with one JSON object and nothing else. It must match this JSON Schema:\n${JSON.stringify(schema)}`;
+}
+
+function extraFields(turn: TurnRequest, losses: ChatLosses): JsonObject {
+  const fields: JsonObject = {};
+  for (const [name, value] of Object.entries(turn.extras)) {
+    if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
+    else if (name === 'modalities' && isTextOnly(value)) continue;
+    else if (!OPENAI_EXTRAS.has(name)) losses.admits('extras.other', name);
+    else if (losses.outcomeOf('extras.openai') === 'carried') fields[name] = value;
+    else if (MEANINGFUL_EXTRAS.has(name)) losses.refuse(name, 'the provider has no such field');
+    else losses.admits('extras.openai', name);
+  }
+  return fields;
+}
+
+function isTextOnly(modalities: JsonValue): boolean {
+  return Array.isArray(modalities) && modalities.length === 1 && modalities[0] === 'text';
+}
+
+function unlessNeutral(value: number | undefined, neutral: number): number | undefined {
+  return value === neutral ? undefined : value;
+}
+
+function nonEmpty(list: readonly string[] | undefined): JsonValue | undefined {
+  return list === undefined || list.length === 0 ? undefined : [...list];
+}

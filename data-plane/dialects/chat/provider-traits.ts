@@ -1,0 +1,298 @@
+import type { LossRule } from '#data-plane/dialects/loss-rule.ts';
+import { dropped, emulated, mapped, refused } from '#data-plane/dialects/loss-rule.ts';
+import { CHAT_LOSS_RULES, type ChatFeature } from './loss-rules.ts';
+
+/**
+ * How a vendor's chat API departs from OpenAI's, as data. Outcomes that differ from the family's loss rules are in
+ * `departures`; the other fields say under which name or in which form something is said.
+ */
+export interface ProviderTraits {
+  readonly maxTokensField: 'max_completion_tokens' | 'max_tokens';
+  readonly seedField: 'seed' | 'random_seed';
+  readonly endUserField: 'safety_identifier' | 'user' | 'user_id';
+  /** Understands the role `developer`; otherwise such messages are sent as `system`. */
+  readonly developerRole: boolean;
+  /** Accepts `stream_options`; the others send usage without being asked. */
+  readonly streamOptions: boolean;
+  /** The word for "some tool must be called". */
+  readonly requiredToolChoice: 'required' | 'any';
+  /** Where thoughts of earlier turns go back to the model. */
+  readonly thoughts: 'reasoning_content' | 'reasoning' | 'reasoning_details' | 'thinking_parts' | 'none';
+  /** Where the request says how hard to think. */
+  readonly effortField: 'reasoning_effort' | 'reasoning.effort' | 'none';
+  /** Where the request switches thinking on and off. */
+  readonly switchField: 'thinking' | 'enable_thinking' | 'reasoning.enabled' | 'reasoning_effort' | 'none';
+  readonly budgetField: 'thinking_budget' | 'reasoning.max_tokens' | 'none';
+  readonly documents: 'file' | 'document_url';
+  /** What call ids may look like; others are replaced by a digest of theirs, the same in call and result. */
+  readonly callIds: RegExp | undefined;
+  /** Fields that every request to this vendor carries. */
+  readonly constants: Readonly<Record<string, boolean>>;
+  readonly departures: Readonly<Partial<Record<ChatFeature, LossRule>>>;
+}
+
+const LONGEST_OPENAI_CALL_ID = /^.{1,40}$/s;
+const NINE_LETTERS_OR_DIGITS = /^[a-zA-Z0-9]{9}$/;
+
+const unknownThere = dropped('the provider has no such field');
+const changesTheAnswer = refused('the provider cannot do it, and the answer would mean something else');
+const schemaInPrompt = emulated('JSON mode, with the schema in the system prompt');
+const saidInPrompt = emulated('the system prompt asks for the call');
+const openAiOnly = {
+  verbosity: unknownThere,
+  service_tier: unknownThere,
+  prompt_cache_key: unknownThere,
+  metadata: unknownThere,
+  'extras.openai': unknownThere,
+  'tools.custom': emulated('a function with one string parameter `input`'),
+  'content.document.file_id': changesTheAnswer,
+  refusal: mapped('sent as the text of the assistant'),
+} as const;
+
+/** What a member of the family does that says nothing else. */
+const COMPATIBLE: ProviderTraits = {
+  maxTokensField: 'max_tokens',
+  seedField: 'seed',
+  endUserField: 'user',
+  developerRole: false,
+  streamOptions: true,
+  requiredToolChoice: 'required',
+  thoughts: 'reasoning_content',
+  effortField: 'reasoning_effort',
+  switchField: 'none',
+  budgetField: 'none',
+  documents: 'file',
+  callIds: undefined,
+  constants: {},
+  departures: { ...openAiOnly, 'content.document.base64': changesTheAnswer },
+};
+
+const OPENAI: ProviderTraits = {
+  ...COMPATIBLE,
+  maxTokensField: 'max_completion_tokens',
+  endUserField: 'safety_identifier',
+  developerRole: true,
+  thoughts: 'none',
+  switchField: 'reasoning_effort',
+  callIds: LONGEST_OPENAI_CALL_ID,
+  departures: {},
+};
+
+const DEEPSEEK: ProviderTraits = {
+  ...COMPATIBLE,
+  switchField: 'thinking',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    seed: unknownThere,
+    n: changesTheAnswer,
+    user: unknownThere,
+    'content.audio': changesTheAnswer,
+  },
+};
+
+const XAI: ProviderTraits = {
+  ...COMPATIBLE,
+  maxTokensField: 'max_completion_tokens',
+  developerRole: true,
+  departures: { ...COMPATIBLE.departures, 'content.audio': changesTheAnswer },
+};
+
+const MISTRAL: ProviderTraits = {
+  ...COMPATIBLE,
+  seedField: 'random_seed',
+  streamOptions: false,
+  requiredToolChoice: 'any',
+  thoughts: 'thinking_parts',
+  documents: 'document_url',
+  callIds: NINE_LETTERS_OR_DIGITS,
+  departures: {
+    ...openAiOnly,
+    user: unknownThere,
+    logprobs: changesTheAnswer,
+    'content.document.url': mapped('`document_url`'),
+  },
+};
+
+const GROQ: ProviderTraits = {
+  ...COMPATIBLE,
+  maxTokensField: 'max_completion_tokens',
+  thoughts: 'reasoning',
+  departures: {
+    ...COMPATIBLE.departures,
+    logprobs: changesTheAnswer,
+    n: changesTheAnswer,
+    'content.audio': changesTheAnswer,
+  },
+};
+
+const MOONSHOT: ProviderTraits = {
+  ...COMPATIBLE,
+  endUserField: 'safety_identifier',
+  switchField: 'thinking',
+  effortField: 'none',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tool_choice.required': saidInPrompt,
+    'tool_choice.tool': saidInPrompt,
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    seed: unknownThere,
+    logprobs: changesTheAnswer,
+    'content.audio': changesTheAnswer,
+    'content.video': mapped('`video_url`'),
+  },
+};
+
+const QWEN: ProviderTraits = {
+  ...COMPATIBLE,
+  switchField: 'enable_thinking',
+  effortField: 'none',
+  budgetField: 'thinking_budget',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tool_choice.required': saidInPrompt,
+    'tools.function.strict': unknownThere,
+    frequency_penalty: unknownThere,
+    user: unknownThere,
+    top_k: mapped('`top_k`'),
+    cache_control: mapped('`cache_control` on the text part'),
+    'content.video': mapped('`video_url`'),
+  },
+};
+
+const ZAI: ProviderTraits = {
+  ...COMPATIBLE,
+  endUserField: 'user_id',
+  switchField: 'thinking',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tool_choice.required': saidInPrompt,
+    'tool_choice.tool': saidInPrompt,
+    'tool_choice.none': emulated('the tools are left out'),
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    presence_penalty: unknownThere,
+    frequency_penalty: unknownThere,
+    seed: unknownThere,
+    n: changesTheAnswer,
+    logprobs: changesTheAnswer,
+    'content.audio': changesTheAnswer,
+    'content.video': mapped('`video_url`'),
+  },
+};
+
+const MINIMAX: ProviderTraits = {
+  ...COMPATIBLE,
+  thoughts: 'reasoning_details',
+  switchField: 'thinking',
+  effortField: 'none',
+  // Thoughts would otherwise stand inside the text, between tags.
+  constants: { reasoning_split: true },
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': emulated('the schema is in the system prompt'),
+    'response_format.json_object': emulated('the system prompt asks for JSON'),
+    'tool_choice.required': saidInPrompt,
+    'tool_choice.tool': saidInPrompt,
+    'tool_choice.none': emulated('the tools are left out'),
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    presence_penalty: unknownThere,
+    frequency_penalty: unknownThere,
+    seed: unknownThere,
+    n: changesTheAnswer,
+    logprobs: changesTheAnswer,
+    'content.audio': changesTheAnswer,
+  },
+};
+
+const OPENROUTER: ProviderTraits = {
+  ...COMPATIBLE,
+  thoughts: 'reasoning_details',
+  effortField: 'reasoning.effort',
+  switchField: 'reasoning.enabled',
+  budgetField: 'reasoning.max_tokens',
+  departures: {
+    ...openAiOnly,
+    top_k: mapped('`top_k`'),
+    verbosity: mapped('`verbosity`'),
+    cache_control: mapped('`cache_control` on the text part'),
+    'content.document.url': mapped('`file.file_data`'),
+    'content.video': mapped('`video_url`'),
+  },
+};
+
+const TENCENT: ProviderTraits = {
+  ...COMPATIBLE,
+  switchField: 'reasoning_effort',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tool_choice.required': saidInPrompt,
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    n: changesTheAnswer,
+    logprobs: changesTheAnswer,
+    user: unknownThere,
+    'content.audio': changesTheAnswer,
+  },
+};
+
+const XIAOMI: ProviderTraits = {
+  ...COMPATIBLE,
+  maxTokensField: 'max_completion_tokens',
+  developerRole: true,
+  switchField: 'thinking',
+  effortField: 'none',
+  departures: {
+    ...COMPATIBLE.departures,
+    'response_format.json_schema': schemaInPrompt,
+    'tool_choice.required': saidInPrompt,
+    'tool_choice.tool': saidInPrompt,
+    'tool_choice.none': emulated('the tools are left out'),
+    'tools.function.strict': unknownThere,
+    parallel_tool_calls: unknownThere,
+    seed: unknownThere,
+    n: changesTheAnswer,
+    logprobs: changesTheAnswer,
+    user: unknownThere,
+    'content.video': mapped('`video_url`'),
+  },
+};
+
+const TRAITS: ReadonlyMap<string, ProviderTraits> = new Map([
+  ['openai', OPENAI],
+  ['azure', OPENAI],
+  ['deepseek', DEEPSEEK],
+  ['x-ai', XAI],
+  ['xai', XAI],
+  ['mistral', MISTRAL],
+  ['groq', GROQ],
+  ['moonshot', MOONSHOT],
+  ['qwen', QWEN],
+  ['z-ai', ZAI],
+  ['zai', ZAI],
+  ['minimax', MINIMAX],
+  ['openrouter', OPENROUTER],
+  ['tencent', TENCENT],
+  ['xiaomi', XIAOMI],
+]);
+
+/** Vendors with an entry of their own, for the published loss table. */
+export const KNOWN_CHAT_VENDORS: readonly string[] = [...TRAITS.keys()];
+
+/** Traits of a vendor; one that we do not know is taken for an ordinary member of the family. */
+export function traitsOf(vendor: string): ProviderTraits {
+  return TRAITS.get(vendor.toLowerCase()) ?? COMPATIBLE;
+}
+
+/** The rule that holds for a feature at a vendor. */
+export function chatLossRule(feature: ChatFeature, vendor: string): LossRule {
+  return traitsOf(vendor).departures[feature] ?? CHAT_LOSS_RULES[feature];
+}

@@ -1,0 +1,105 @@
+import { filledText, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
+import { packSignature, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
+import type { JsonObject, JsonValue, Part, ProviderSignature } from '#data-plane/dialects/turn.ts';
+import { DETAILS_KIND } from './wire.ts';
+
+type Reasoning = Extract<Part, { kind: 'reasoning' }>;
+
+/**
+ * `reasoning_details`, the list of typed thoughts of the chat family: what providers send of it, and the slot in which
+ * clients of this dialect carry the opaque state of any provider.
+ */
+export function decodeThoughts(message: JsonObject): Reasoning[] {
+  const entries = mergeDetails(objectsOf(message.reasoning_details));
+  const told = filledText(message.reasoning_content) ?? filledText(message.reasoning);
+  const foreign = entries.map(foreignThought);
+  const own = entries.filter((_, index) => foreign[index] === undefined);
+  const thoughts = foreign.filter((thought) => thought !== undefined);
+  if (own.length > 0) thoughts.push(ownThought(own));
+  if (told === undefined || thoughts.some((thought) => thought.text !== '')) return thoughts;
+  return [{ kind: 'reasoning', text: told }, ...thoughts];
+}
+
+/** An entry that we wrote for another provider: its signature is one of our envelopes. */
+function foreignThought(entry: JsonObject): Reasoning | undefined {
+  const packed = filledText(entry.signature) ?? filledText(entry.data);
+  const signature = packed === undefined ? undefined : unpackSignature(packed);
+  if (signature === undefined || signature.kind === DETAILS_KIND) return undefined;
+  const summary = entry.type === 'reasoning.summary';
+  return { kind: 'reasoning', text: textOfDetail(entry), signature, ...(summary ? { summary } : {}) };
+}
+
+function ownThought(entries: readonly JsonObject[]): Reasoning {
+  const text = entries.map(textOfDetail).join('');
+  const summary = entries.some((entry) => entry.type === 'reasoning.summary');
+  const signature = signatureOfDetails(entries);
+  return {
+    kind: 'reasoning',
+    text,
+    ...(summary ? { summary } : {}),
+    ...(signature === undefined ? {} : { signature }),
+  };
+}
+
+/** The entries as one opaque state of their issuer, where they hold more than text. */
+export function signatureOfDetails(entries: readonly JsonObject[]): ProviderSignature | undefined {
+  const isOpaque = entries.some(
+    (entry) => typeof entry.data === 'string' || typeof entry.signature === 'string',
+  );
+  return isOpaque ? { family: 'chat', kind: DETAILS_KIND, value: JSON.stringify(entries) } : undefined;
+}
+
+export function textOfDetail(entry: JsonObject): string {
+  return textOf(entry.text) ?? textOf(entry.summary) ?? '';
+}
+
+/** Joins the pieces in which a stream sends an entry: same type and index, one behind the other. */
+export function mergeDetails(pieces: readonly JsonObject[]): JsonObject[] {
+  const merged: JsonObject[] = [];
+  for (const piece of pieces) {
+    const last = merged.at(-1);
+    if (last !== undefined && continues(last, piece)) merged[merged.length - 1] = joined(last, piece);
+    else merged.push({ ...piece });
+  }
+  return merged;
+}
+
+function continues(last: JsonObject, piece: JsonObject): boolean {
+  const isSame = last.type === piece.type && last.index === piece.index;
+  const isText = typeof piece.data !== 'string' && typeof last.data !== 'string';
+  // A signature closes an entry; only a piece without text of its own may add one.
+  return isSame && isText && typeof last.signature !== 'string';
+}
+
+function joined(last: JsonObject, piece: JsonObject): JsonObject {
+  const result: JsonObject = { ...last };
+  for (const [name, value] of Object.entries(piece)) {
+    const before = last[name];
+    const grows = name === 'text' || name === 'summary';
+    if (grows && typeof before === 'string' && typeof value === 'string') result[name] = before + value;
+    else if (value !== null) result[name] = value;
+  }
+  return result;
+}
+
+/** The entry in which a client of this dialect keeps a provider's state; entries of this family go as they came. */
+export function encodeDetail(text: string, summary: boolean, signature: ProviderSignature): JsonValue[] {
+  if (signature.family === 'chat' && signature.kind === DETAILS_KIND) {
+    const entries = parsedEntries(signature.value);
+    if (entries !== undefined) return entries;
+  }
+  const packed = packSignature(signature);
+  if (text === '') return [{ type: 'reasoning.encrypted', data: packed }];
+  if (summary) return [{ type: 'reasoning.summary', summary: text, signature: packed }];
+  return [{ type: 'reasoning.text', text, signature: packed }];
+}
+
+/** The entries inside a signature of this family. */
+export function parsedEntries(value: string): JsonValue[] | undefined {
+  try {
+    const entries: unknown = JSON.parse(value);
+    return Array.isArray(entries) ? (entries as JsonValue[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
