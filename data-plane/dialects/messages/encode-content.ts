@@ -1,7 +1,7 @@
-import { parseJsonObject } from '#data-plane/dialects/json-access.ts';
+import { callInput } from '#data-plane/dialects/messages/call-input.ts';
 import type { RequestLosses } from '#data-plane/dialects/messages/loss-rules.ts';
 import type { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
-import type { CacheMark, JsonObject, JsonValue, MediaPart, Part } from '#data-plane/dialects/turn.ts';
+import type { CacheMark, JsonObject, MediaPart, Part } from '#data-plane/dialects/turn.ts';
 import { fault } from '#shared/fault.ts';
 
 /** What the blocks of one request share while they are written. */
@@ -61,22 +61,6 @@ export function encodeAssistantPart(
       };
     default:
       return encodeProse(part, path, writing);
-  }
-}
-
-/** The object that a call's arguments are here; text that is none is kept under `input`. */
-export function callInput(argumentsJson: string): JsonObject {
-  if (argumentsJson.trim() === '') return {};
-  const parsed = parseJsonObject(argumentsJson);
-  if (parsed !== undefined) return parsed;
-  return { input: parseJson(argumentsJson) ?? argumentsJson };
-}
-
-function parseJson(text: string): JsonValue | undefined {
-  try {
-    return JSON.parse(text) as JsonValue;
-  } catch {
-    return undefined;
   }
 }
 

@@ -27,7 +27,9 @@ export function encodeTools(
     const block = encodeTool(tool, `tools[${index}]`, strictness, writing);
     return block === undefined ? [] : [block];
   });
-  const servers = turn.tools.flatMap((tool) => (isMcpServer(tool) ? [tool.value] : []));
+  const servers = turn.tools.flatMap((tool) =>
+    isMcpServer(tool) && tool.kind === 'server' ? [tool.value] : [],
+  );
   if (servers.length > 0) {
     const isNewer = tools.some((tool) => tool.type === 'mcp_toolset');
     writing.betas.add(isNewer ? MCP_TOOLSET_BETA : MCP_BETA);
@@ -39,7 +41,7 @@ export function encodeTools(
   return { ...toolsOfHistory(turn), ...mcp };
 }
 
-function isMcpServer(tool: Tool): tool is Extract<Tool, { kind: 'server' }> {
+function isMcpServer(tool: Tool): boolean {
   return tool.kind === 'server' && tool.family === 'messages' && tool.type === MCP_SERVER;
 }
 
