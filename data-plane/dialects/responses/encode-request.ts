@@ -1,0 +1,171 @@
+import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import type {
+  JsonObject,
+  JsonValue,
+  OutputFormat,
+  TurnMessage,
+  TurnRequest,
+} from '#data-plane/dialects/turn.ts';
+import type { Fault } from '#shared/fault.ts';
+import { encodeInput, shortId } from './encode-input.ts';
+import { encodeReasoning } from './encode-reasoning.ts';
+import { encodeTools } from './encode-tools.ts';
+import {
+  MEANINGFUL_EXTRAS,
+  OWN_EXTRAS,
+  RESPONSES_LOSS_RULES,
+  type ResponsesFeature,
+  type ResponsesLosses,
+  STATEFUL_EXTRAS,
+} from './loss-rules.ts';
+import { INCLUDE_ENCRYPTED_REASONING, INCLUDE_LOGPROBS, SERVICE_TIERS } from './wire.ts';
+
+const LEAST_OUTPUT_TOKENS = 16;
+const MAX_METADATA_MEMBERS = 16;
+const MAX_METADATA_LENGTH = 512;
+const DEFAULT_SCHEMA_NAME = 'response';
+
+/** Writes a turn as the body of `POST /responses`. Nothing is stored there; reasoning comes back encrypted. */
+export function encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
+  const losses: ResponsesLosses = new RequestLosses(
+    (feature: ResponsesFeature) => RESPONSES_LOSS_RULES[feature],
+  );
+  const instructions = leadingInstructions(turn.messages);
+  const conversation = instructions === undefined ? turn.messages : turn.messages.slice(1);
+  const firstPosition = turn.messages.length - conversation.length;
+  if (instructions !== undefined && turn.messages[0]?.parts.some((part) => 'cache' in part))
+    losses.admits('cache_control', 'cache_control');
+  const extras = encodeExtras(turn, losses);
+  const reasoning = encodeReasoning(turn.reasoning, target, losses);
+  const ownReasoning = { ...reasoning, ...extras.reasoning };
+  const body: JsonObject = {
+    model: target.providerModel,
+    ...(instructions === undefined ? {} : { instructions }),
+    input: encodeInput(conversation, firstPosition, turn.tools, losses),
+    stream: turn.stream,
+    store: false,
+    ...extras.fields,
+    ...encodeTools(turn, losses),
+    ...encodeSampling(turn, target, losses),
+    ...(Object.keys(ownReasoning).length === 0 ? {} : { reasoning: ownReasoning }),
+    ...encodeText(turn),
+    ...encodeAccount(turn, losses),
+  };
+  const include = includeList(turn, target, body.include);
+  if (include.length > 0) body.include = include;
+  if (losses.refusal !== undefined) return losses.refusal;
+  return { body, path: '/responses', headers: [], dropped: losses.dropped };
+}
+
+/** A system prompt of one text in front is what `instructions` are; anything else stays where it is in the input. */
+function leadingInstructions(messages: readonly TurnMessage[]): string | undefined {
+  const first = messages[0];
+  const part = first?.parts[0];
+  if (first?.role !== 'system' || first.parts.length !== 1 || first.name !== undefined) return undefined;
+  return part?.kind === 'text' && messages.length > 1 ? part.text : undefined;
+}
+
+function encodeSampling(turn: TurnRequest, target: ProviderTarget, losses: ResponsesLosses): JsonObject {
+  const fields: JsonObject = {};
+  const takesSampling = target.capabilities.temperature !== false;
+  const sample = (name: 'temperature' | 'top_p', value: number | undefined): void => {
+    if (value === undefined) return;
+    if (takesSampling) fields[name] = value;
+    else if (value !== 1) losses.drop(name);
+  };
+  const lose = (feature: ResponsesFeature, value: unknown, neutral?: unknown): void => {
+    if (value !== undefined && value !== neutral) losses.admits(feature, feature);
+  };
+  sample('temperature', turn.temperature);
+  sample('top_p', turn.topP);
+  lose('top_k', turn.topK);
+  lose('presence_penalty', turn.presencePenalty, 0);
+  lose('frequency_penalty', turn.frequencyPenalty, 0);
+  lose('seed', turn.seed);
+  lose('n', turn.choiceCount, 1);
+  if ((turn.stopSequences?.length ?? 0) > 0) losses.admits('stop', 'stop');
+  if (turn.maxOutputTokens !== undefined)
+    fields.max_output_tokens = Math.max(turn.maxOutputTokens, LEAST_OUTPUT_TOKENS);
+  if (turn.logprobs !== undefined && turn.logprobs.top > 0) fields.top_logprobs = turn.logprobs.top;
+  return fields;
+}
+
+function encodeText(turn: TurnRequest): JsonObject {
+  const format = encodeFormat(turn.format);
+  const text = {
+    ...(format === undefined ? {} : { format }),
+    ...(turn.verbosity === undefined ? {} : { verbosity: turn.verbosity }),
+  };
+  return Object.keys(text).length === 0 ? {} : { text };
+}
+
+function encodeFormat(format: OutputFormat | undefined): JsonObject | undefined {
+  if (format === undefined || format.kind === 'text') return undefined;
+  if (format.kind === 'json_object') return { type: 'json_object' };
+  return {
+    type: 'json_schema',
+    name: format.name ?? DEFAULT_SCHEMA_NAME,
+    ...(format.description === undefined ? {} : { description: format.description }),
+    schema: format.schema,
+    ...(format.strict === undefined ? {} : { strict: format.strict }),
+  };
+}
+
+function encodeAccount(turn: TurnRequest, losses: ResponsesLosses): JsonObject {
+  const fields: JsonObject = {};
+  const tier = turn.serviceTier === 'standard_only' ? 'default' : turn.serviceTier;
+  if (tier !== undefined) {
+    if (SERVICE_TIERS.has(tier)) fields.service_tier = tier;
+    else losses.drop('service_tier');
+  }
+  if (turn.endUser !== undefined) fields.safety_identifier = shortId(turn.endUser);
+  if (turn.promptCacheKey !== undefined) fields.prompt_cache_key = shortId(turn.promptCacheKey);
+  if (turn.metadata !== undefined) {
+    const members = Object.entries(turn.metadata).filter(
+      ([, value]) => typeof value === 'string' && value.length <= MAX_METADATA_LENGTH,
+    );
+    const kept = members.slice(0, MAX_METADATA_MEMBERS);
+    if (kept.length < Object.keys(turn.metadata).length) losses.drop('metadata');
+    if (kept.length > 0) fields.metadata = Object.fromEntries(kept);
+  }
+  return fields;
+}
+
+interface OwnExtras {
+  readonly fields: JsonObject;
+  /** Members of `reasoning`. */
+  readonly reasoning: JsonObject;
+}
+
+function encodeExtras(turn: TurnRequest, losses: ResponsesLosses): OwnExtras {
+  const fields: JsonObject = {};
+  const reasoning: JsonObject = {};
+  for (const [name, value] of Object.entries(turn.extras)) {
+    if (OWN_EXTRAS.get(name) === jsonType(value)) fields[name] = value;
+    else if (name === 'reasoning.mode' || name === 'reasoning.context')
+      reasoning[name.slice('reasoning.'.length)] = value;
+    else if (name === 'web_search_options' && jsonType(value) === 'object') continue;
+    else if (name === 'modalities' && isTextOnly(value)) continue;
+    else if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
+    else if (MEANINGFUL_EXTRAS.has(name)) losses.admits('extras.meaningful', name);
+    else losses.admits('extras.other', name);
+  }
+  return { fields, reasoning };
+}
+
+function includeList(turn: TurnRequest, target: ProviderTarget, asked: JsonValue | undefined): JsonValue[] {
+  const include: JsonValue[] = Array.isArray(asked) ? [...asked] : [];
+  // A model that does not reason refuses to encrypt its reasoning.
+  if (target.capabilities.reasoning !== false) include.push(INCLUDE_ENCRYPTED_REASONING);
+  if (turn.logprobs !== undefined) include.push(INCLUDE_LOGPROBS);
+  return include;
+}
+
+function jsonType(value: JsonValue): string {
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function isTextOnly(modalities: JsonValue): boolean {
+  return Array.isArray(modalities) && modalities.length === 1 && modalities[0] === 'text';
+}

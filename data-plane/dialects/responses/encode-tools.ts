@@ -1,0 +1,106 @@
+import { isJsonObject, listOf, objectOf } from '#data-plane/dialects/json-access.ts';
+import type { JsonObject, JsonValue, Tool, ToolChoice, TurnRequest } from '#data-plane/dialects/turn.ts';
+import { AGENT_SERVER_TOOLS, type ResponsesLosses, WEB_SEARCH_TOOLS } from './loss-rules.ts';
+
+type OwnTool = Exclude<Tool, { kind: 'server' }>;
+
+const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
+
+/** The fields of a request that say which tools there are and how to choose among them. */
+export function encodeTools(turn: TurnRequest, losses: ResponsesLosses): JsonObject {
+  const tools = encodeToolList(turn.tools, losses);
+  const search = encodeSearchOptions(turn.extras.web_search_options);
+  if (search !== undefined) tools.push(search);
+  if (tools.length === 0) return {};
+  const fields: JsonObject = { tools };
+  if (turn.toolChoice !== undefined) fields.tool_choice = encodeChoice(turn.toolChoice, turn.tools);
+  if (turn.parallelToolCalls !== undefined) fields.parallel_tool_calls = turn.parallelToolCalls;
+  return fields;
+}
+
+function encodeToolList(tools: readonly Tool[], losses: ResponsesLosses): JsonValue[] {
+  const encoded: JsonValue[] = [];
+  const namespaces = new Map<string, JsonValue[]>();
+  tools.forEach((tool, position) => {
+    if (tool.kind === 'server') {
+      const server = encodeServerTool(tool, `tools[${position}]`, losses);
+      if (server !== undefined) encoded.push(server);
+      return;
+    }
+    if (tool.kind === 'function' && tool.cache !== undefined) losses.admits('cache_control', 'cache_control');
+    const { namespace } = tool;
+    if (namespace === undefined) {
+      encoded.push(encodeOwnTool(tool));
+      return;
+    }
+    const members = namespaces.get(namespace.name) ?? [];
+    if (members.length === 0) {
+      const { name, description = '' } = namespace;
+      namespaces.set(name, members);
+      encoded.push({ type: 'namespace', name, description, tools: members });
+    }
+    members.push(encodeOwnTool(tool));
+  });
+  return encoded;
+}
+
+function encodeOwnTool(tool: OwnTool): JsonObject {
+  const name = tool.namespace?.toolName ?? tool.name;
+  const description = tool.description === undefined ? {} : { description: tool.description };
+  if (tool.kind === 'custom')
+    return {
+      type: 'custom',
+      name,
+      ...description,
+      ...(tool.format === undefined ? {} : { format: tool.format }),
+    };
+  return {
+    type: 'function',
+    name,
+    ...description,
+    parameters: tool.parameters ?? NO_PARAMETERS,
+    strict: tool.strict ?? false,
+  };
+}
+
+function encodeServerTool(
+  tool: Extract<Tool, { kind: 'server' }>,
+  path: string,
+  losses: ResponsesLosses,
+): JsonObject | undefined {
+  if (tool.family === 'responses') return tool.value;
+  if (WEB_SEARCH_TOOLS.test(tool.type)) {
+    const domains = listOf(tool.value.allowed_domains);
+    const location = objectOf(tool.value.user_location);
+    for (const name of ['max_uses', 'blocked_domains'])
+      if (tool.value[name] !== undefined && tool.value[name] !== null) losses.drop(`${path}.${name}`);
+    return {
+      type: 'web_search',
+      ...(domains.length === 0 ? {} : { filters: { allowed_domains: [...domains] } }),
+      ...(location === undefined ? {} : { user_location: location }),
+    };
+  }
+  losses.admits(AGENT_SERVER_TOOLS.test(tool.type) ? 'tools.server.agent' : 'tools.server', path);
+  return undefined;
+}
+
+/** Chat's way of asking for a web search. */
+function encodeSearchOptions(options: JsonValue | undefined): JsonObject | undefined {
+  if (!isJsonObject(options)) return undefined;
+  const size = options.search_context_size;
+  const location = objectOf(objectOf(options.user_location)?.approximate);
+  return {
+    type: 'web_search',
+    ...(typeof size === 'string' ? { search_context_size: size } : {}),
+    ...(location === undefined ? {} : { user_location: { type: 'approximate', ...location } }),
+  };
+}
+
+function encodeChoice(choice: ToolChoice, tools: readonly Tool[]): JsonValue {
+  if (choice.kind !== 'tool') return choice.kind;
+  const chosen = tools.find((tool): tool is OwnTool => tool.kind !== 'server' && tool.name === choice.name);
+  const search = tools.find((tool) => tool.kind === 'server' && tool.value.name === choice.name);
+  if (chosen === undefined && search !== undefined) return 'required';
+  const isCustom = chosen === undefined ? choice.custom === true : chosen.kind === 'custom';
+  return { type: isCustom ? 'custom' : 'function', name: chosen?.namespace?.toolName ?? choice.name };
+}
