@@ -1,0 +1,213 @@
+import { filledText, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
+import type { JsonObject, JsonValue, ProviderSignature } from '#data-plane/dialects/turn.ts';
+import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { REASONING_ITEM_KIND } from './wire.ts';
+
+export type ProseKind = 'text' | 'reasoning' | 'refusal';
+
+/** A piece of prose as an item names it: the item, and which of its contents or summaries. */
+export interface ProsePlace {
+  readonly item: string;
+  readonly kind: ProseKind;
+  readonly position: number;
+  readonly summary?: boolean;
+}
+
+export interface ProseDetails {
+  readonly itemId?: string;
+  readonly phase?: string;
+}
+
+interface Written {
+  /** Characters of the content that have been passed on, over all parts it was written in. */
+  length: number;
+  citations: number;
+}
+
+/** Items of which nothing is lost when they are known only as a whole: what was streamed is not repeated. */
+export class AnswerParts {
+  readonly #emit: EmitTurnEvent;
+  readonly #written = new Map<string, Written>();
+  readonly #calls = new Map<string, { readonly index: number; length: number }>();
+  readonly #endedCalls = new Set<string>();
+  /** The prose that is open; there is never more than one. */
+  #prose:
+    | { readonly key: string; readonly item: string; readonly kind: ProseKind; readonly index: number }
+    | undefined;
+  #nextIndex = 0;
+  #sawCall = false;
+  #sawRefusal = false;
+
+  constructor(emit: EmitTurnEvent) {
+    this.#emit = emit;
+  }
+
+  get sawCall(): boolean {
+    return this.#sawCall;
+  }
+
+  get sawRefusal(): boolean {
+    return this.#sawRefusal;
+  }
+
+  /** Opens the prose, if it is not open. Returns its part's index. */
+  open(place: ProsePlace, details: ProseDetails = {}): number {
+    const key = `${place.item}/${place.kind}/${place.summary === true ? 's' : 'c'}${place.position}`;
+    if (this.#prose?.key === key) return this.#prose.index;
+    this.closeProse();
+    if (place.kind === 'refusal') this.#sawRefusal = true;
+    const index = this.#takeIndex();
+    this.#prose = { key, item: place.item, kind: place.kind, index };
+    this.#emit({
+      kind: 'part_start',
+      index,
+      part: place.kind,
+      choice: 0,
+      ...(place.summary === true ? { summary: true } : {}),
+      ...details,
+    });
+    return index;
+  }
+
+  write(place: ProsePlace, text: string, logprobs: readonly JsonObject[], details: ProseDetails = {}): void {
+    if (text === '' && logprobs.length === 0) return;
+    const index = this.open(place, details);
+    this.#writtenAt(place).length += text.length;
+    this.#emit({ kind: 'part_delta', index, text, ...(logprobs.length === 0 ? {} : { logprobs }) });
+  }
+
+  /** The content as a whole: passes on what has not been passed on. */
+  complete(
+    place: ProsePlace,
+    text: string,
+    logprobs: readonly JsonObject[],
+    details: ProseDetails = {},
+  ): void {
+    const { length } = this.#writtenAt(place);
+    if (text.length > length) this.write(place, text.slice(length), length === 0 ? logprobs : [], details);
+  }
+
+  /** Citations of the content, all that are known so far; those passed on before are not repeated. */
+  cite(place: ProsePlace, annotations: readonly JsonObject[], details: ProseDetails = {}): void {
+    const written = this.#writtenAt(place);
+    for (const annotation of annotations.slice(written.citations)) {
+      written.citations += 1;
+      this.#emit({ kind: 'part_citation', index: this.open(place, details), ...citationOf(annotation) });
+    }
+  }
+
+  /** A citation that the stream tells by itself. */
+  citeNext(place: ProsePlace, annotation: JsonObject): void {
+    const written = this.#writtenAt(place);
+    written.citations += 1;
+    this.#emit({ kind: 'part_citation', index: this.open(place), ...citationOf(annotation) });
+  }
+
+  closeProse(): void {
+    if (this.#prose === undefined) return;
+    this.#emit({ kind: 'part_end', index: this.#prose.index });
+    this.#prose = undefined;
+  }
+
+  /** Signs the item's reasoning and ends it; what ended already is signed by an empty part. */
+  sign(item: string, value: JsonObject, details: ProseDetails): void {
+    const signature: ProviderSignature = {
+      family: 'responses',
+      kind: REASONING_ITEM_KIND,
+      value: JSON.stringify(value),
+    };
+    const isOpen = this.#prose?.item === item && this.#prose.kind === 'reasoning';
+    const index =
+      isOpen && this.#prose !== undefined
+        ? this.#prose.index
+        : this.open({ item, kind: 'reasoning', position: -1 }, details);
+    this.#emit({ kind: 'part_signature', index, signature });
+    this.closeProse();
+  }
+
+  startCall(item: string, call: JsonObject): void {
+    if (this.#calls.has(item) || this.#endedCalls.has(item)) return;
+    this.closeProse();
+    this.#sawCall = true;
+    const index = this.#takeIndex();
+    this.#calls.set(item, { index, length: 0 });
+    const namespace = filledText(call.namespace);
+    this.#emit({
+      kind: 'part_start',
+      index,
+      part: 'tool_call',
+      choice: 0,
+      callId: filledText(call.call_id) ?? filledText(call.id) ?? `call_${index}`,
+      name: textOf(call.name) ?? '',
+      ...(call.type === 'custom_tool_call' ? { custom: true } : {}),
+      ...(namespace === undefined ? {} : { namespace }),
+    });
+  }
+
+  writeCall(item: string, text: string): void {
+    const call = this.#calls.get(item);
+    if (call === undefined || text === '') return;
+    call.length += text.length;
+    this.#emit({ kind: 'part_delta', index: call.index, text });
+  }
+
+  /** The arguments as a whole: passes on what has not been passed on. */
+  completeCall(item: string, text: string): void {
+    const call = this.#calls.get(item);
+    if (call !== undefined) this.writeCall(item, text.slice(call.length));
+  }
+
+  endCall(item: string): void {
+    const call = this.#calls.get(item);
+    if (call === undefined) return;
+    this.#calls.delete(item);
+    this.#endedCalls.add(item);
+    this.#emit({ kind: 'part_end', index: call.index });
+  }
+
+  native(value: JsonObject): void {
+    this.closeProse();
+    this.#emit({ kind: 'native_part', index: this.#takeIndex(), choice: 0, family: 'responses', value });
+  }
+
+  closeAll(): void {
+    this.closeProse();
+    for (const item of [...this.#calls.keys()]) this.endCall(item);
+  }
+
+  #writtenAt(place: ProsePlace): Written {
+    const key = `${place.item}/${place.kind}/${place.summary === true ? 's' : 'c'}${place.position}`;
+    const written = this.#written.get(key) ?? { length: 0, citations: 0 };
+    this.#written.set(key, written);
+    return written;
+  }
+
+  #takeIndex(): number {
+    this.#nextIndex += 1;
+    return this.#nextIndex - 1;
+  }
+}
+
+/** Token probabilities as far as they are objects. */
+export function logprobsOf(value: JsonValue | undefined): readonly JsonObject[] {
+  return objectsOf(value);
+}
+
+interface Citation {
+  readonly url?: string;
+  readonly title?: string;
+  readonly startIndex?: number;
+  readonly endIndex?: number;
+}
+
+function citationOf(annotation: JsonObject): Citation {
+  const url = textOf(annotation.url);
+  const title = textOf(annotation.title) ?? textOf(annotation.filename);
+  const { start_index: start, end_index: end } = annotation;
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(title === undefined ? {} : { title }),
+    ...(typeof start === 'number' ? { startIndex: start } : {}),
+    ...(typeof end === 'number' ? { endIndex: end } : {}),
+  };
+}
