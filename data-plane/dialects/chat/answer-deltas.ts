@@ -1,0 +1,180 @@
+import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
+import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
+import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
+import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { speaksLegacyFunctions } from './decode-request.ts';
+import { encodeDetail } from './reasoning-details.ts';
+import { CLIENT_FINISH_REASONS } from './wire.ts';
+
+type PartStart = Extract<TurnEvent, { kind: 'part_start' }>;
+
+interface StartedPart {
+  readonly start: PartStart;
+  /** Position among the calls of its choice. */
+  readonly callIndex: number;
+  text: string;
+}
+
+/**
+ * Turns events into deltas of choices; a stream writes each in a chunk, a body joins them. One place decides what a chat
+ * client gets to see.
+ */
+export class AnswerDeltas {
+  readonly #legacy: boolean;
+  readonly #emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void;
+  readonly #parts = new Map<number, StartedPart>();
+  readonly #callCounts = new Map<number, number>();
+  readonly #textLengths = new Map<number, number>();
+
+  constructor(
+    answer: AnswerIdentity,
+    emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void,
+  ) {
+    this.#legacy = speaksLegacyFunctions(answer.body);
+    this.#emit = emit;
+  }
+
+  event(event: TurnEvent): void {
+    switch (event.kind) {
+      case 'part_start':
+        this.#start(event);
+        return;
+      case 'part_delta':
+        this.#delta(event);
+        return;
+      case 'part_signature':
+        this.#sign(event);
+        return;
+      case 'part_citation':
+        this.#cite(event);
+        return;
+      case 'part_end':
+        this.#end(event.index);
+        return;
+      case 'native_part':
+        if (event.family === 'chat') this.#passOn(event.choice, event.value);
+        return;
+      default:
+        return;
+    }
+  }
+
+  finishReason(event: Extract<TurnEvent, { kind: 'choice_end' }>): string {
+    const { choice, reason } = event;
+    if (reason === 'tool_calls' && this.#legacy) return 'function_call';
+    // A refusal in words is an ordinary end here; one without words has no other name.
+    const said = [...this.#parts.values()].some(
+      ({ start }) => start.part === 'refusal' && start.choice === choice,
+    );
+    return reason === 'refusal' && said ? 'stop' : CLIENT_FINISH_REASONS[reason];
+  }
+
+  #start(start: PartStart): void {
+    const callIndex = this.#callCounts.get(start.choice) ?? 0;
+    this.#parts.set(start.index, { start, callIndex, text: '' });
+    if (start.part !== 'tool_call') return;
+    this.#callCounts.set(start.choice, callIndex + 1);
+    const called = { name: start.name, arguments: '' };
+    if (this.#legacy) {
+      this.#emit(start.choice, { function_call: called }, null);
+      return;
+    }
+    const id = packCallId(start.callId, start.signature);
+    this.#emit(
+      start.choice,
+      { tool_calls: [{ index: callIndex, id, type: 'function', function: called }] },
+      null,
+    );
+  }
+
+  #delta(event: Extract<TurnEvent, { kind: 'part_delta' }>): void {
+    const part = this.#parts.get(event.index);
+    if (part === undefined) return;
+    const { choice } = part.start;
+    part.text += event.text;
+    switch (part.start.part) {
+      case 'text':
+        this.#textLengths.set(choice, (this.#textLengths.get(choice) ?? 0) + event.text.length);
+        this.#emit(choice, { content: event.text }, logprobsOf('content', event.logprobs));
+        return;
+      case 'refusal':
+        this.#emit(choice, { refusal: event.text }, logprobsOf('refusal', event.logprobs));
+        return;
+      case 'reasoning':
+        if (event.text !== '') this.#emit(choice, { reasoning_content: event.text }, null);
+        return;
+      case 'tool_call':
+        this.#emit(choice, this.#argumentsDelta(part, event.text), null);
+        return;
+    }
+  }
+
+  #argumentsDelta(part: StartedPart, text: string): JsonObject {
+    if (this.#legacy) return { function_call: { arguments: text } };
+    return { tool_calls: [{ index: part.callIndex, function: { arguments: text } }] };
+  }
+
+  /** The thought once more, whole and with its state: clients return this entry as it is. */
+  #sign(event: Extract<TurnEvent, { kind: 'part_signature' }>): void {
+    const part = this.#parts.get(event.index);
+    if (part === undefined || part.start.part === 'tool_call') return;
+    const summary = part.start.summary ?? false;
+    const details = encodeDetail(part.text, summary, event.signature);
+    this.#emit(part.start.choice, { reasoning_details: details }, null);
+  }
+
+  #cite(event: Extract<TurnEvent, { kind: 'part_citation' }>): void {
+    const part = this.#parts.get(event.index);
+    if (part === undefined || event.url === undefined) return;
+    const { choice } = part.start;
+    const before = (this.#textLengths.get(choice) ?? 0) - part.text.length;
+    const found = event.citedText ? part.text.lastIndexOf(event.citedText) : -1;
+    const start = found === -1 ? part.text.length : found;
+    const cited = found === -1 ? 0 : (event.citedText?.length ?? 0);
+    const citation = {
+      start_index: before + start,
+      end_index: before + start + cited,
+      url: event.url,
+      title: event.title ?? '',
+    };
+    this.#emit(choice, { annotations: [{ type: 'url_citation', url_citation: citation }] }, null);
+  }
+
+  /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
+  #passOn(choice: number, value: JsonObject): void {
+    const { content: _, ...delta } = value;
+    if (Object.keys(delta).length > 0) this.#emit(choice, delta, null);
+  }
+
+  /** Clients parse arguments as JSON, so a call without any gets an empty object. */
+  #end(index: number): void {
+    const part = this.#parts.get(index);
+    if (part === undefined || part.start.part !== 'tool_call' || part.text !== '') return;
+    this.#emit(part.start.choice, this.#argumentsDelta(part, '{}'), null);
+  }
+}
+
+function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[] | undefined): JsonValue {
+  if (entries === undefined) return null;
+  const other = field === 'content' ? 'refusal' : 'content';
+  return { [field]: entries.map(completeLogprob), [other]: null };
+}
+
+/** The schema requires every field, also where the provider gave none. */
+function completeLogprob(entry: JsonObject): JsonObject {
+  const top = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
+  return {
+    ...tokenLogprob(entry),
+    top_logprobs: top.map((item) =>
+      tokenLogprob(typeof item === 'object' && item !== null ? (item as JsonObject) : {}),
+    ),
+  };
+}
+
+function tokenLogprob(entry: JsonObject): JsonObject {
+  return {
+    token: typeof entry.token === 'string' ? entry.token : '',
+    logprob: typeof entry.logprob === 'number' ? entry.logprob : -9999,
+    bytes: Array.isArray(entry.bytes) ? entry.bytes : null,
+  };
+}

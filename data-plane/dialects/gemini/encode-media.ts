@@ -1,0 +1,74 @@
+import type { MediaPart, Part } from '#data-plane/dialects/turn.ts';
+import type { GeminiLosses } from './loss-rules.ts';
+import type { GeminiPart } from './wire.ts';
+
+/** Types by the ending of an address, where the client names none; Gemini wants one with every file. */
+const TYPES_BY_ENDING: Readonly<Record<string, string>> = {
+  png: 'image/png',
+  jpg: 'image/jpeg',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+  gif: 'image/gif',
+  pdf: 'application/pdf',
+  mp3: 'audio/mp3',
+  wav: 'audio/wav',
+  mp4: 'video/mp4',
+  webm: 'video/webm',
+  mov: 'video/quicktime',
+  txt: 'text/plain',
+};
+const TYPES_BY_KIND: Readonly<Record<MediaPart['media'], string>> = {
+  image: 'image/jpeg',
+  audio: 'audio/mp3',
+  video: 'video/mp4',
+  document: 'application/pdf',
+};
+
+/** What a user, a tool or the system prompt says, as parts; empty when it is left out, which is then noted. */
+export function encodeSpoken(part: Part, path: string, losses: GeminiLosses): GeminiPart[] {
+  switch (part.kind) {
+    case 'text':
+      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      return part.text === '' ? [] : [{ text: part.text }];
+    case 'refusal':
+      return part.text === '' ? [] : [{ text: part.text }];
+    case 'media':
+      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      return encodeMedia(part, path, losses);
+    case 'native':
+      if (part.family === 'gemini') return [part.value];
+      losses.admits('native.foreign', path);
+      return [];
+    default:
+      losses.drop(path);
+      return [];
+  }
+}
+
+function encodeMedia(part: MediaPart, path: string, losses: GeminiLosses): GeminiPart[] {
+  const { source } = part;
+  switch (source.kind) {
+    case 'text': {
+      const title = part.title ?? part.filename;
+      return [{ text: title === undefined ? source.text : `${title}\n\n${source.text}` }];
+    }
+    case 'base64':
+      return [{ inlineData: { mimeType: source.mediaType, data: source.data } }];
+    case 'url': {
+      const mimeType = source.mediaType ?? typeOf(source.url, part.media);
+      return [{ fileData: { mimeType, fileUri: source.url } }];
+    }
+    case 'file_id': {
+      const feature =
+        source.family === 'gemini' ? 'content.media.file_id.own' : 'content.media.file_id.foreign';
+      return losses.admits(feature, path)
+        ? [{ fileData: { mimeType: TYPES_BY_KIND[part.media], fileUri: source.id } }]
+        : [];
+    }
+  }
+}
+
+function typeOf(url: string, media: MediaPart['media']): string {
+  const ending = /\.([a-z0-9]+)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
+  return TYPES_BY_ENDING[ending] ?? TYPES_BY_KIND[media];
+}

@@ -1,0 +1,201 @@
+import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import type { JsonObject, JsonValue, Tool, ToolChoice, TurnRequest } from '#data-plane/dialects/turn.ts';
+import type { Fault } from '#shared/fault.ts';
+import { encodeContents } from './encode-contents.ts';
+import { thinkingConfig } from './encode-thinking.ts';
+import {
+  GEMINI_LOSS_RULES,
+  type GeminiFeature,
+  type GeminiLosses,
+  MEANINGFUL_EXTRAS,
+  STATEFUL_EXTRAS,
+} from './loss-rules.ts';
+
+const MAX_INT32 = 2_147_483_647;
+const SEARCH_TOOL = /search/;
+
+/** Writes a turn for `generateContent`, or for its streaming twin. */
+export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
+  const losses: GeminiLosses = new RequestLosses((feature) => GEMINI_LOSS_RULES[feature]);
+  const tools = encodeTools(turn.tools, losses);
+  const format = encodeFormat(
+    turn,
+    tools.some((tool) => tool.functionDeclarations !== undefined),
+  );
+  const { contents, system } = encodeContents(turn.messages, {
+    losses,
+    // Budget models are the older ones, which do not check who made a call.
+    checksSignatures: !target.capabilities.thinkingBudget,
+  });
+  const instructions = format.instruction === undefined ? system : [...system, format.instruction];
+  const config: JsonObject = {
+    ...generationConfig(turn, losses),
+    ...format.fields,
+    ...thinkingConfig(turn.reasoning, target),
+  };
+  noteUnheard(turn, losses);
+  const body: JsonObject = {
+    contents: contents.map(({ role, parts }) => ({ role, parts })),
+    ...(instructions.length === 0
+      ? {}
+      : { systemInstruction: { parts: instructions.map((text) => ({ text })) } }),
+    ...(tools.length === 0 ? {} : { tools }),
+    ...toolConfig(turn.toolChoice, tools, losses),
+    ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
+  };
+  if (losses.refusal !== undefined) return losses.refusal;
+  return { body, path: pathOf(target.providerModel, turn.stream), headers: [], dropped: losses.dropped };
+}
+
+function pathOf(providerModel: string, stream: boolean): string {
+  const model = encodeURIComponent(providerModel.replace(/^models\//, ''));
+  return stream ? `/models/${model}:streamGenerateContent?alt=sse` : `/models/${model}:generateContent`;
+}
+
+function generationConfig(turn: TurnRequest, losses: GeminiLosses): JsonObject {
+  const config: JsonObject = {};
+  const put = (name: string, value: JsonValue | undefined) => {
+    if (value !== undefined) config[name] = value;
+  };
+  put('maxOutputTokens', turn.maxOutputTokens);
+  put('temperature', turn.temperature);
+  put('topP', turn.topP);
+  put('topK', turn.topK);
+  put('presencePenalty', unlessNeutral(turn.presencePenalty, 0));
+  put('frequencyPenalty', unlessNeutral(turn.frequencyPenalty, 0));
+  put('candidateCount', unlessNeutral(turn.choiceCount, 1));
+  if (turn.stopSequences !== undefined && turn.stopSequences.length > 0)
+    put('stopSequences', [...turn.stopSequences]);
+  if (turn.seed !== undefined) {
+    if (Number.isInteger(turn.seed) && Math.abs(turn.seed) <= MAX_INT32) put('seed', turn.seed);
+    else losses.drop('seed');
+  }
+  if (turn.logprobs !== undefined) {
+    put('responseLogprobs', true);
+    if (turn.logprobs.top > 0) put('logprobs', turn.logprobs.top);
+  }
+  return config;
+}
+
+function unlessNeutral(value: number | undefined, neutral: number): number | undefined {
+  return value === neutral ? undefined : value;
+}
+
+function encodeTools(tools: readonly Tool[], losses: GeminiLosses): JsonObject[] {
+  const declarations: JsonObject[] = [];
+  const others: JsonObject[] = [];
+  const searches: string[] = [];
+  for (const tool of tools) {
+    switch (tool.kind) {
+      case 'function':
+        if (tool.strict === true) losses.admits('tools.function.strict', 'tools.strict');
+        if (tool.cache !== undefined) losses.admits('cache_control', 'cache_control');
+        declarations.push(declarationOf(tool.name, tool.description, tool.parameters));
+        break;
+      case 'custom':
+        declarations.push(declarationOf(tool.name, tool.description, INPUT_SCHEMA));
+        break;
+      case 'server':
+        if (tool.family === 'gemini') others.push(tool.value);
+        else if (SEARCH_TOOL.test(tool.type)) searches.push(tool.type);
+        else losses.admits('tools.server', `tools.${tool.type}`);
+        break;
+    }
+  }
+  if (declarations.length > 0) others.unshift({ functionDeclarations: declarations });
+  const webSearch = searches.find((type) => type.startsWith('web_search'));
+  const canSearch = webSearch !== undefined && others.length === 0;
+  for (const type of searches) if (!canSearch || type !== webSearch) losses.drop(`tools.${type}`);
+  return canSearch ? [{ googleSearch: {} }] : others;
+}
+
+const INPUT_SCHEMA: JsonObject = {
+  type: 'object',
+  properties: { input: { type: 'string' } },
+  required: ['input'],
+};
+
+function declarationOf(name: string, description = '', parameters?: JsonObject): JsonObject {
+  return {
+    name,
+    description,
+    ...(parameters === undefined ? {} : { parametersJsonSchema: parameters }),
+  };
+}
+
+function toolConfig(
+  choice: ToolChoice | undefined,
+  tools: readonly JsonObject[],
+  losses: GeminiLosses,
+): JsonObject {
+  const declarations = tools.find((tool) => tool.functionDeclarations !== undefined)?.functionDeclarations;
+  if (choice === undefined || !Array.isArray(declarations)) return {};
+  switch (choice.kind) {
+    case 'auto':
+      return modeConfig({ mode: 'AUTO' });
+    case 'none':
+      return modeConfig({ mode: 'NONE' });
+    case 'required':
+      return modeConfig({ mode: 'ANY' });
+    case 'tool': {
+      const isDeclared = declarations.some(
+        (item) =>
+          typeof item === 'object' && item !== null && !Array.isArray(item) && item.name === choice.name,
+      );
+      if (isDeclared) return modeConfig({ mode: 'ANY', allowedFunctionNames: [choice.name] });
+      losses.drop('tool_choice');
+      return {};
+    }
+  }
+}
+
+function modeConfig(config: JsonObject): JsonObject {
+  return { toolConfig: { functionCallingConfig: config } };
+}
+
+interface FormatFields {
+  readonly fields: JsonObject;
+  readonly instruction?: string;
+}
+
+/** Older models refuse JSON mode beside function declarations, so there the system prompt asks for it. */
+function encodeFormat(turn: TurnRequest, hasFunctions: boolean): FormatFields {
+  const { format } = turn;
+  if (format === undefined || format.kind === 'text') return { fields: {} };
+  if (format.kind === 'json_object') {
+    return hasFunctions
+      ? { fields: {}, instruction: 'When you answer in text, answer with one JSON object and nothing else.' }
+      : { fields: { responseMimeType: 'application/json' } };
+  }
+  if (!hasFunctions)
+    return { fields: { responseMimeType: 'application/json', responseJsonSchema: format.schema } };
+  const rule = 'When you answer in text, answer with one JSON object and nothing else.';
+  return {
+    fields: {},
+    instruction: `${rule} It must match this JSON Schema:\n${JSON.stringify(format.schema)}`,
+  };
+}
+
+/** Notes what the client asked for and Gemini has no field for. */
+function noteUnheard(turn: TurnRequest, losses: GeminiLosses): void {
+  const note = (feature: GeminiFeature, value: unknown) => {
+    if (value !== undefined) losses.admits(feature, feature);
+  };
+  note('parallel_tool_calls', turn.parallelToolCalls === false ? false : undefined);
+  note('verbosity', turn.verbosity);
+  note('service_tier', turn.serviceTier);
+  note('user', turn.endUser);
+  note('metadata', turn.metadata);
+  note('prompt_cache_key', turn.promptCacheKey);
+  for (const [name, value] of Object.entries(turn.extras)) {
+    if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
+    else if (MEANINGFUL_EXTRAS.has(name) || asksForMore(name, value))
+      losses.admits('extras.meaningful', name);
+    else losses.admits('extras.other', name);
+  }
+}
+
+function asksForMore(name: string, value: JsonValue): boolean {
+  return name === 'modalities' && Array.isArray(value) && value.some((modality) => modality !== 'text');
+}

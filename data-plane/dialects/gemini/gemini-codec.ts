@@ -1,0 +1,13 @@
+import type { ProviderCodec } from '#data-plane/dialects/codec.ts';
+import { createGeminiStreamDecoder, decodeGeminiBody } from './decode-response.ts';
+import { encodeGeminiRequest } from './encode-request.ts';
+import { readGeminiFault } from './faults.ts';
+
+/** Gemini's `generateContent` and `streamGenerateContent`, as Google speaks it. */
+export const geminiProviderCodec: ProviderCodec = {
+  protocol: 'gemini',
+  encodeRequest: encodeGeminiRequest,
+  createStreamDecoder: createGeminiStreamDecoder,
+  decodeBody: decodeGeminiBody,
+  readProviderFault: readGeminiFault,
+};
