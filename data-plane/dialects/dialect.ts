@@ -60,10 +60,10 @@ export interface ForwardDialect {
   createAnswerReader(): AnswerReader;
   /** Judges an error answer; `status` 200 for an error inside a successful one. */
   readProviderFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
-  /** The fault of a provider that did not answer, or not in its own dialect. */
-  providerFailed(): ProviderFault;
   /** The event that tells a client of a fault in the middle of its stream. */
   encodeStreamFault(fault: Fault): Buffer;
   /** The last event of a complete stream. */
   readonly endMarker: Buffer;
+  /** A sign of life that clients of this dialect accept anywhere in a stream. */
+  readonly keepAlive: Buffer;
 }

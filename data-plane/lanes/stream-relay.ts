@@ -1,11 +1,8 @@
-import type { AnswerReader } from '#data-plane/dialects/dialect.ts';
-import { PIECES } from '#data-plane/dialects/dialect.ts';
+import { type AnswerReader, type ForwardDialect, PIECES, type ProviderFault } from '#data-plane/dialects/dialect.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
+import type { AnswerRelay, StreamState } from './lane.ts';
 import { outgoing } from './outgoing-bytes.ts';
-
-/** How far a relayed stream has come. */
-export type StreamState = 'open' | 'complete' | 'error' | 'garbage' | 'cut';
 
 export interface StreamRelayOptions {
   readonly writer: ResponseWriter;
@@ -14,8 +11,7 @@ export interface StreamRelayOptions {
   readonly modelName: Buffer;
   /** The client did not ask for the chunk that holds only usage. */
   readonly hidesUsageChunk: boolean;
-  /** Last event of the client's dialect. */
-  readonly endMarker: Buffer;
+  readonly dialect: ForwardDialect;
 }
 
 /** Frames before the first content are held back, up to this size, so that another provider can still be tried. */
@@ -30,17 +26,15 @@ const NOTHING = Buffer.alloc(0);
  * Passes a provider's event stream on to the client, byte for byte but for the model name: whole events only, one write
  * per read, nothing before the first content.
  */
-export class StreamRelay {
-  /** Content has gone to the client; no other provider may be asked any more. */
+export class StreamRelay implements AnswerRelay {
   deliveredContent = false;
-  /** Payload of the event that made the state `error`. */
-  errorPayload: Buffer = NOTHING;
-  /** Whether the last push held anything but comments: only that counts as a sign of life. */
   sawProgress = false;
 
   readonly #options: StreamRelayOptions;
   readonly #frames = new SseFrames();
   #held: Buffer[] = [];
+  /** Payload of the event that made the state `error`. */
+  #errorPayload: Buffer = NOTHING;
   #heldBytes = 0;
   #last: Buffer = NOTHING;
 
@@ -48,13 +42,11 @@ export class StreamRelay {
     this.#options = options;
   }
 
-  /** Handles one read from the provider. */
   push(piece: Buffer): StreamState {
     this.#frames.push(piece);
     return this.#relay();
   }
 
-  /** Handles the orderly end of the provider's answer. Some providers send no end marker. */
   finish(): StreamState {
     this.#frames.finish();
     const state = this.#relay();
@@ -62,9 +54,16 @@ export class StreamRelay {
     return this.#options.reader.finished ? 'complete' : 'cut';
   }
 
-  /** The bytes that complete the client's stream. Send them once the request is recorded. */
   lastBytes(): Buffer {
-    return Buffer.concat([...this.#takeHeld(), this.#last, this.#options.endMarker]);
+    return Buffer.concat([...this.#takeHeld(), this.#last, this.#options.dialect.endMarker]);
+  }
+
+  failure(retryAfterMs: number | undefined): ProviderFault {
+    return this.#options.dialect.readProviderFault(200, retryAfterMs, this.#errorPayload);
+  }
+
+  keepAlive(): Buffer {
+    return this.#options.dialect.keepAlive;
   }
 
   #relay(): StreamState {
@@ -92,11 +91,15 @@ export class StreamRelay {
         case PIECES.usageOnly:
           if (!this.#options.hidesUsageChunk) this.#addFrame();
           break;
+        case PIECES.closing:
+          this.#addFrame();
+          state = 'complete';
+          break;
         case PIECES.end:
           state = 'complete';
           break;
         case PIECES.error:
-          this.errorPayload = Buffer.from(frames.data.subarray(frames.dataStart, frames.dataEnd));
+          this.#errorPayload = Buffer.from(frames.data.subarray(frames.dataStart, frames.dataEnd));
           state = 'error';
           break;
         default:

@@ -2,9 +2,11 @@ import type { StreamEncoder, ProviderCodec } from '#data-plane/dialects/codec.ts
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
-import type { Fault } from '#shared/fault.ts';
+import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
+import { FAULTS, type Fault } from '#shared/fault.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
-import type { AnswerRelay, StreamState } from './stream-relay.ts';
+import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
+import type { AnswerRelay, StreamState } from './lane.ts';
 
 /** Events before the first content are held back, up to this size, so that another provider can still be tried. */
 const MAX_HELD_CHARACTERS = 256 * 1024;
@@ -25,8 +27,6 @@ export class TranslateRelay implements AnswerRelay {
   sawProgress = false;
   usage: TokenUsage | undefined;
   textBytes = 0;
-  /** The fault that the provider reported inside its stream. */
-  fault: Fault | undefined;
 
   readonly #writer: ResponseWriter;
   readonly #frames = new SseFrames();
@@ -36,6 +36,7 @@ export class TranslateRelay implements AnswerRelay {
   #hasContent = false;
   #ended = false;
   #last = '';
+  #fault: Fault | undefined;
 
   constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
@@ -59,6 +60,12 @@ export class TranslateRelay implements AnswerRelay {
     return Buffer.from(this.#encoder.keepAlive());
   }
 
+  failure(retryAfterMs: number | undefined): ProviderFault {
+    if (this.#fault === undefined) return providerFailed();
+    const fault = retryAfterMs === undefined ? this.#fault : { retryAfterMs, ...this.#fault };
+    return { fault, retryable: FAULTS[fault.kind].blame !== 'client' };
+  }
+
   lastBytes(): Buffer {
     const bytes = Buffer.from(this.#last);
     this.#last = '';
@@ -76,7 +83,7 @@ export class TranslateRelay implements AnswerRelay {
     const frames = this.#frames;
     let frameCount = 0;
     this.sawProgress = false;
-    while (!this.#ended && this.fault === undefined && frames.next()) {
+    while (!this.#ended && this.#fault === undefined && frames.next()) {
       frameCount += 1;
       if (!frames.hasData) continue;
       this.sawProgress = true;
@@ -84,8 +91,8 @@ export class TranslateRelay implements AnswerRelay {
     }
     if (frameCount === 0) this.sawProgress = true;
     if (frames.overflowed) return 'garbage';
-    if (atEnd && !this.#ended && this.fault === undefined) this.#decoder.end();
-    if (this.fault !== undefined) return 'error';
+    if (atEnd && !this.#ended && this.#fault === undefined) this.#decoder.end();
+    if (this.#fault !== undefined) return 'error';
     if (this.#ended) {
       this.#last = this.#out;
       this.#out = '';
@@ -99,7 +106,7 @@ export class TranslateRelay implements AnswerRelay {
     switch (event.kind) {
       case 'turn_fault':
         // Whether it becomes an error status or an error event depends on what the client has seen: the lane decides.
-        this.fault = event.fault;
+        this.#fault = event.fault;
         return;
       case 'usage':
         this.usage = event.usage;

@@ -1,6 +1,5 @@
-import { type AnswerReader, type ForwardDialect, PIECES } from '#data-plane/dialects/dialect.ts';
+import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
-import { spliceBytes } from '#data-plane/json/splice-json.ts';
 import type { SilenceWatch, Watched } from '#data-plane/upstream/silence-watch.ts';
 import type {
   UpstreamCall,
@@ -10,7 +9,7 @@ import type {
   UpstreamRequest,
 } from '#data-plane/upstream/upstream-client.ts';
 import type { Fault } from '#shared/fault.ts';
-import { StreamRelay, type StreamState } from './stream-relay.ts';
+import type { AnswerLane, AnswerRelay, StreamState } from './lane.ts';
 
 /** How long each kind of silence may last, ms. */
 export interface SilenceLimits {
@@ -22,17 +21,14 @@ export interface SilenceLimits {
   readonly keepAliveAfterMs: number;
 }
 
-export interface ForwardJob {
+export interface AttemptJob {
   readonly client: UpstreamClient;
   readonly watch: SilenceWatch;
   readonly limits: SilenceLimits;
-  readonly dialect: ForwardDialect;
+  readonly lane: AnswerLane;
   readonly writer: ResponseWriter;
   readonly request: UpstreamRequest;
   readonly stream: boolean;
-  readonly hidesUsageChunk: boolean;
-  /** The catalog id as a JSON string, quotes included. */
-  readonly modelName: Buffer;
   /** Head of a successful answer. */
   readonly successHeaders: HeaderList;
 }
@@ -51,21 +47,18 @@ const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 /** How long a provider may keep an answer open after its end marker before its connection is given up. */
 const LINGER_MS = 5_000;
-const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 const MS_PER_SECOND = 1_000;
 
 type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 
-/** One attempt at one provider that speaks the client's dialect: bytes pass, only the model name is changed. */
-export class ForwardAttempt implements UpstreamHandler, Watched {
-  readonly reader: AnswerReader;
-  /** Whether the request may have reached the provider. */
+/** One attempt at one provider, on a lane that makes its answer the client's. */
+export class Attempt implements UpstreamHandler, Watched {
   readonly outcome: Promise<AttemptOutcome>;
   /** Called when the first content reaches the client. */
   onFirstContent: (() => void) | undefined;
 
-  readonly #job: ForwardJob;
-  readonly #relay: StreamRelay | undefined;
+  readonly #job: AttemptJob;
+  readonly #relay: AnswerRelay | undefined;
   readonly #resolve: (outcome: AttemptOutcome) => void;
   readonly #call: UpstreamCall;
   #mode: Mode = 'awaiting_head';
@@ -78,9 +71,8 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
   #paused = false;
   #needsFlush = false;
 
-  constructor(job: ForwardJob) {
+  constructor(job: AttemptJob) {
     this.#job = job;
-    this.reader = job.dialect.createAnswerReader();
     if (job.stream) this.#relay = this.#createRelay();
     const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
     this.outcome = promise;
@@ -91,11 +83,10 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     this.#call = job.client.send(job.request, this);
   }
 
-  #createRelay(): StreamRelay {
-    const { writer, modelName, hidesUsageChunk, dialect, successHeaders } = this.#job;
+  #createRelay(): AnswerRelay {
+    const { writer, lane, successHeaders } = this.#job;
     if (!writer.committed) writer.beginStream(200, successHeaders);
-    const { reader } = this;
-    return new StreamRelay({ writer, reader, modelName, hidesUsageChunk, endMarker: dialect.endMarker });
+    return lane.openRelay(writer);
   }
 
   onHead(status: number, headers: UpstreamHeaders): void {
@@ -104,7 +95,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     this.#status = status;
     this.#retryAfterMs = retryAfterMs(headers['retry-after']);
     if (status !== 200) this.#mode = 'error';
-    else if (isEncoded(headers['content-encoding'])) this.#fail(this.#job.dialect.providerFailed());
+    else if (isEncoded(headers['content-encoding'])) this.#fail(providerFailed());
     else if (this.#relay === undefined) this.#mode = 'body';
     // A provider that answers a streaming request with plain JSON reports an error, whatever its status says.
     else this.#mode = isJson(headers['content-type']) ? 'error' : 'stream';
@@ -139,14 +130,14 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
         this.#job.watch.remove(this);
         return;
       default:
-        this.#fail(this.#job.dialect.providerFailed());
+        this.#fail(providerFailed());
     }
   }
 
   onFailure(): void {
     if (this.#mode === 'concluded') this.#job.watch.remove(this);
     else if (this.#mode === 'error') this.#endError(Buffer.concat(this.#pieces));
-    else this.#fail(this.#job.dialect.providerFailed());
+    else this.#fail(providerFailed());
   }
 
   tick(elapsedMs: number): void {
@@ -160,7 +151,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     const limitMs = this.#mode === 'awaiting_head' ? limits.firstByteTimeoutMs : limits.idleTimeoutMs;
     if (this.#silentMs >= limitMs) {
       this.#stopUpstream();
-      this.#fail(this.#job.dialect.providerFailed());
+      this.#fail(providerFailed());
       return;
     }
     if (this.#relay !== undefined) this.#keepClientAlive(elapsedMs, limits.keepAliveAfterMs);
@@ -176,7 +167,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     }
     this.#clientSilentMs += elapsedMs;
     if (this.#clientSilentMs < keepAliveAfterMs) return;
-    writer.write(KEEP_ALIVE);
+    if (this.#relay !== undefined) writer.write(this.#relay.keepAlive());
     this.#afterWrite();
   }
 
@@ -194,7 +185,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     if (state !== 'open') this.#follow(relay, state);
   }
 
-  #follow(relay: StreamRelay, state: StreamState): void {
+  #follow(relay: AnswerRelay, state: StreamState): void {
     switch (state) {
       case 'complete': {
         if (!relay.deliveredContent) this.onFirstContent?.();
@@ -204,12 +195,12 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       }
       case 'error':
         this.#stopUpstream();
-        this.#fail(this.#job.dialect.readProviderFault(200, this.#retryAfterMs, relay.errorPayload));
+        this.#fail(relay.failure(this.#retryAfterMs));
         return;
       case 'garbage':
       case 'cut':
         this.#stopUpstream();
-        this.#fail(this.#job.dialect.providerFailed());
+        this.#fail(providerFailed());
         return;
       default:
         return;
@@ -244,31 +235,23 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       return;
     }
     this.#stopUpstream();
-    this.#fail(this.#job.dialect.providerFailed());
+    this.#fail(providerFailed());
   }
 
   #endBody(body: Buffer): void {
-    const { dialect, writer, modelName, successHeaders } = this.#job;
-    switch (this.reader.readBody(body)) {
-      case PIECES.content: {
-        const { modelStart, modelEnd } = this.reader;
-        const answer =
-          modelEnd > 0 ? spliceBytes(body, [{ start: modelStart, end: modelEnd, bytes: modelName }]) : body;
-        this.onFirstContent?.();
-        this.#conclude({ kind: 'complete', finish: () => writer.respond(200, successHeaders, answer) });
-        this.#job.watch.remove(this);
-        return;
-      }
-      case PIECES.error:
-        this.#fail(dialect.readProviderFault(200, this.#retryAfterMs, body));
-        return;
-      default:
-        this.#fail(dialect.providerFailed());
+    const { lane, writer, successHeaders } = this.#job;
+    const answer = lane.readBody(body, this.#retryAfterMs);
+    if (!Buffer.isBuffer(answer)) {
+      this.#fail(answer);
+      return;
     }
+    this.onFirstContent?.();
+    this.#conclude({ kind: 'complete', finish: () => writer.respond(200, successHeaders, answer) });
+    this.#job.watch.remove(this);
   }
 
   #endError(body: Buffer): void {
-    this.#fail(this.#job.dialect.readProviderFault(this.#status, this.#retryAfterMs, body));
+    this.#fail(this.#job.lane.readFault(this.#status, this.#retryAfterMs, body));
   }
 
   #fail(failure: { fault: Fault; retryable: boolean }): void {
@@ -278,12 +261,12 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       this.#conclude({ kind: 'failed', ...failure });
       return;
     }
-    const { writer, dialect } = this.#job;
+    const { writer, lane } = this.#job;
     const { fault } = failure;
     this.#conclude({
       kind: 'broken',
       fault,
-      finish: () => writer.breakOff(dialect.encodeStreamFault(fault)),
+      finish: () => writer.breakOff(lane.encodeStreamFault(fault)),
     });
   }
 

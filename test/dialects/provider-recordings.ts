@@ -1,0 +1,90 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProviderCodec } from '#data-plane/dialects/codec.ts';
+import { isJsonObject } from '#data-plane/dialects/json-access.ts';
+import type { JsonObject } from '#data-plane/dialects/turn.ts';
+import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { SseFrames } from '#data-plane/http/sse-frames.ts';
+import { SHARED_MATERIAL } from '#test/setup/settings.ts';
+
+/** Folder with recorded provider traffic; tests that need it are left out without it. */
+export const wireFolder = SHARED_MATERIAL === undefined ? undefined : join(SHARED_MATERIAL, 'wire');
+export const hasRecordings = wireFolder !== undefined && existsSync(wireFolder);
+
+export interface Recording {
+  readonly name: string;
+  readonly protocol: string;
+  readonly status: number;
+  readonly request: JsonObject | undefined;
+  readonly body: Buffer | undefined;
+  readonly stream: Buffer | undefined;
+}
+
+/** Every recording of a protocol below the given folders of the material, nested ones included. */
+export function recordingsOf(protocol: string, folders: readonly string[]): Recording[] {
+  if (wireFolder === undefined) return [];
+  return folders.flatMap((folder) => readFolder(join(wireFolder, folder), folder)).filter((recording) => recording.protocol === protocol);
+}
+
+function readFolder(path: string, name: string): Recording[] {
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry): Recording[] => {
+    if (entry.isDirectory()) return readFolder(join(path, entry.name), `${name}/${entry.name}`);
+    if (!entry.name.endsWith('.meta.json')) return [];
+    const stem = entry.name.replace(/\.meta\.json$/, '');
+    const meta = parseObject(readFileSync(join(path, entry.name)));
+    const request = fileOf(path, `${stem}.request.json`);
+    return [
+      {
+        name: `${name}/${stem}`,
+        protocol: String(meta?.protocol),
+        status: typeof meta?.status === 'number' ? meta.status : 0,
+        request: request === undefined ? undefined : parseObject(request),
+        body: fileOf(path, `${stem}.response.json`),
+        stream: fileOf(path, `${stem}.stream.sse`),
+      },
+    ];
+  });
+}
+
+function fileOf(folder: string, name: string): Buffer | undefined {
+  const path = join(folder, name);
+  return existsSync(path) ? readFileSync(path) : undefined;
+}
+
+export function parseObject(bytes: Buffer): JsonObject | undefined {
+  const parsed: unknown = JSON.parse(bytes.toString('utf8'));
+  return isJsonObject(parsed) ? parsed : undefined;
+}
+
+/** Plays a stream to a decoder as the lane does: whole events, and text between them that is none. */
+export function playStream(codec: ProviderCodec, bytes: Buffer): TurnEvent[] {
+  const events: TurnEvent[] = [];
+  const decoder = codec.createStreamDecoder((event) => events.push(event));
+  const frames = new SseFrames();
+  frames.push(bytes);
+  frames.finish();
+  let isMore = true;
+  while (isMore) {
+    isMore = frames.next();
+    const raw = frames.bytes.toString('utf8', frames.start, frames.end).trim();
+    if (frames.hasData)
+      decoder.frame(frames.eventName, frames.data.toString('utf8', frames.dataStart, frames.dataEnd));
+    else if (raw !== '' && !raw.startsWith(':')) decoder.unframed?.(raw);
+  }
+  decoder.end();
+  return events;
+}
+
+export function playFrames(codec: ProviderCodec, frames: readonly (string | object)[]): TurnEvent[] {
+  const events: TurnEvent[] = [];
+  const decoder = codec.createStreamDecoder((event) => events.push(event));
+  for (const frame of frames) decoder.frame('', typeof frame === 'string' ? frame : JSON.stringify(frame));
+  decoder.end();
+  return events;
+}
+
+export function playBody(codec: ProviderCodec, body: JsonObject): TurnEvent[] {
+  const events: TurnEvent[] = [];
+  codec.decodeBody(body, (event) => events.push(event));
+  return events;
+}
