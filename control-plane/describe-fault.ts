@@ -16,6 +16,12 @@ export function describeFault(error: unknown): Record<string, string | undefined
   };
 }
 
+/** One line for the person at the terminal of a command that failed. */
+export function failureLine(error: unknown): string {
+  const { type, message, code } = describeFault(error);
+  return [message ?? type, code === undefined ? '' : `(${code})`].join(' ').trim();
+}
+
 function textOrNone(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }

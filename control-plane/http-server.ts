@@ -44,6 +44,8 @@ export async function startApiServer(
     (request, response) => {
       const requestId = formatId('UsageRecord', mintRequestId());
       response.setHeader('x-request-id', requestId);
+      response.setHeader('cache-control', 'no-store');
+      response.setHeader('x-content-type-options', 'nosniff');
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
@@ -131,9 +133,6 @@ function refuse(
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-  });
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
   response.end(JSON.stringify(body));
 }

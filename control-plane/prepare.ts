@@ -6,10 +6,11 @@ import { formatId } from '#shared/identifiers.ts';
 import { ensureOperatorToken } from './accounts/ensure-operator-token.ts';
 import { syncEnvironmentUpstreams } from './catalog/environment-upstreams.ts';
 import { seedCatalog } from './catalog/seed-catalog.ts';
+import { failureLine } from './describe-fault.ts';
 import { readDevelopmentFile, writeDevelopmentFile } from './development/development-file.ts';
 import { ensureDemo } from './development/ensure-demo.ts';
 import { migrateDatabase } from './migrate.ts';
-import { type ControlPlaneSettings, readSettings, SettingsError } from './settings.ts';
+import { type ControlPlaneSettings, readSettings } from './settings.ts';
 
 const POSTGRES_WAIT_MS = 15_000;
 const POSTGRES_RETRY_MS = 100;
@@ -103,8 +104,7 @@ if (import.meta.main) {
   try {
     await prepare(readSettings(), (line) => process.stdout.write(`prepare: ${line}\n`));
   } catch (error) {
-    const message = error instanceof SettingsError ? error.message : String(error);
-    process.stderr.write(`prepare: ${message}\n`);
+    process.stderr.write(`prepare: ${failureLine(error)}\n`);
     process.exitCode = 1;
   }
 }

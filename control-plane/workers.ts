@@ -26,12 +26,7 @@ const CONSUMER = 'worker-0';
  * Starts everything that moves between Postgres and Redis: the snapshot publisher, the wallet and totals publishers and the
  * usage ingest. Each keeps trying while Postgres or Redis is away; none holds state that Postgres does not have.
  */
-export async function startWorkers({
-  clients,
-  redisUrl,
-  logger,
-  sandbox,
-}: WorkersOptions): Promise<RunningWorkers> {
+export function startWorkers({ clients, redisUrl, logger, sandbox }: WorkersOptions): RunningWorkers {
   const clock = systemClock;
   const link = openRedisLink(redisUrl, 'workers', logger);
   const readingLink = openRedisLink(redisUrl, 'usage-reader', logger, true);
@@ -48,7 +43,8 @@ export async function startWorkers({
     logger,
     consumer: CONSUMER,
   });
-  await Promise.all([wallets.start(), snapshots.start()]);
+  wallets.start();
+  snapshots.start();
   totals.start();
   consumer.start();
   return {

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
-import { openRedisQuotas } from './admission/redis-quotas.ts';
+import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
@@ -53,6 +53,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     clock,
     logger,
     outageAllowanceNano: settings.outageAllowanceNano,
+    holdTimeoutMs: HOLD_TIMEOUT_MS,
   });
   const totals = openUsageTotalsReader({ redisUrl, clock, logger });
   const upstreams = createUndiciClient(settings);

@@ -4,7 +4,7 @@ import { SEAL_PURPOSES, type SealingKey, seal } from '#shared/sealed-secret.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
 import { mintId } from '../mint-id.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
-import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { type Outcome, refused, succeeded } from '../user-error.ts';
 import { type RouteInput, replaceRoutes, routesToVendor } from './route-models.ts';
 import { checkBaseUrl, checkCredential, checkUpstreamName, checkVendor } from './upstream-rules.ts';
 import { parseBaseUrl } from './vendors.ts';
@@ -35,24 +35,17 @@ export async function createUpstream(
   const baseUrl = parseBaseUrl(input.baseUrl);
   if (errors.length > 0 || baseUrl === undefined) return refused(errors);
   const id = mintId();
-  const [created] = await tx
-    .insert(upstreams)
-    .values({
-      id,
-      name: input.name,
-      vendor: input.vendor,
-      protocol: input.protocol,
-      baseUrl,
-      sealedCredential:
-        input.credential === null
-          ? null
-          : seal(input.credential, sealingKey, SEAL_PURPOSES.upstreamCredential),
-      source: 'operator',
-      enabled: input.enabled,
-    })
-    .onConflictDoNothing({ target: upstreams.name })
-    .returning({ id: upstreams.id });
-  if (!created) return refused([userError('NAME_TAKEN', 'Another upstream has this name.', 'name')]);
+  await tx.insert(upstreams).values({
+    id,
+    name: input.name,
+    vendor: input.vendor,
+    protocol: input.protocol,
+    baseUrl,
+    sealedCredential:
+      input.credential === null ? null : seal(input.credential, sealingKey, SEAL_PURPOSES.upstreamCredential),
+    source: 'operator',
+    enabled: input.enabled,
+  });
   const routeErrors = await replaceRoutes(tx, id, input.routes ?? (await routesToVendor(tx, input.vendor)));
   if (routeErrors.length > 0) return refused(routeErrors);
   await recordConfigChange(tx, { entity: 'catalog' });

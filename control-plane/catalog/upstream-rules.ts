@@ -1,4 +1,4 @@
-import { and, eq, ne } from 'drizzle-orm';
+import { and, eq, ne, sql } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { upstreams } from '#db/schema/catalog.ts';
 import { checkName } from '../input-rules.ts';
@@ -7,6 +7,7 @@ import { isSeededVendor, parseBaseUrl } from './vendors.ts';
 
 /** Environment upstreams have their vendor's code as name, and data planes know one more. */
 const RESERVED_NAME = 'sandbox';
+const NAME_LOCK = 7_206_104;
 const MAX_CREDENTIAL_LENGTH = 8_192;
 const VENDOR_PATTERN = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
@@ -20,6 +21,8 @@ export async function checkUpstreamName(
   if (errors.length > 0) return errors;
   if (name === RESERVED_NAME || isSeededVendor(name))
     return [userError('NAME_TAKEN', 'This name is reserved for upstreams set by environment.', 'name')];
+  // Held until commit, so that two upstreams cannot take the same name at once.
+  await tx.execute(sql`select pg_advisory_xact_lock(${NAME_LOCK})`);
   const [taken] = await tx
     .select({ id: upstreams.id })
     .from(upstreams)

@@ -35,7 +35,7 @@ export async function pageById<IdField extends string, Row extends Readonly<Reco
   const descending = list.order === 'newest-first';
   const idOf = (row: Row): string => row[list.idField];
   const idIn = (cursor: string | undefined) => readCursor(cursor, CURSOR_IDS[list.order]);
-  return await resolveCursorConnection(
+  const page = await resolveCursorConnection(
     {
       args,
       defaultSize: DEFAULT_PAGE_SIZE,
@@ -52,6 +52,12 @@ export async function pageById<IdField extends string, Row extends Readonly<Reco
         .slice(0, limit);
     },
   );
+  // An empty page has no cursors; the library says so with empty texts.
+  const { startCursor, endCursor } = page.pageInfo;
+  return {
+    ...page,
+    pageInfo: { ...page.pageInfo, startCursor: startCursor || null, endCursor: endCursor || null },
+  };
 }
 
 function checkSize(name: 'first' | 'last', size: number | null | undefined): void {
@@ -61,7 +67,7 @@ function checkSize(name: 'first' | 'last', size: number | null | undefined): voi
 
 /** The id inside a cursor. Only text that could have come from us may reach a query. */
 function readCursor(cursor: string | undefined, pattern: RegExp): string | undefined {
-  if (cursor === undefined) return undefined;
+  if (cursor === undefined || cursor === '') return undefined;
   const id = Buffer.from(cursor, 'base64url').toString();
   if (!pattern.test(id)) throw apiError('BAD_USER_INPUT', 'This cursor is not one of this list.');
   return id;

@@ -6,7 +6,7 @@ import { createGraphQLError, createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { authenticateToken } from '../accounts/authenticate-token.ts';
 import { describeFault } from '../describe-fault.ts';
-import { isGraphqlError, unauthenticated } from './api-error.ts';
+import { apiError, isGraphqlError, unauthenticated } from './api-error.ts';
 import { queryLimits } from './query-limits.ts';
 import type { ApiResources, RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
@@ -85,12 +85,21 @@ async function identify(
 function maskError(error: unknown, logger: Logger): Error {
   const cause = isGraphqlError(error) ? error.originalError : error;
   if (isGraphqlError(error) && (cause === undefined || isGraphqlError(cause))) return error;
+  if (isUnstorableText(cause))
+    return apiError('BAD_USER_INPUT', 'A text contains a character that cannot be stored.');
   logger.error({ requestId: requestIds.getStore(), fault: describeFault(cause) }, 'A GraphQL request failed');
   const message = 'Something went wrong on our side.';
   return rewriteError(isGraphqlError(error) ? error : {}, message, {
     code: 'INTERNAL_SERVER_ERROR',
     unexpected: true,
   });
+}
+
+/** Postgres has no NUL in texts. That is found out late, in the query, but it is the caller's mistake. */
+function isUnstorableText(error: unknown): boolean {
+  const CHARACTER_NOT_IN_REPERTOIRE = '22021';
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === CHARACTER_NOT_IN_REPERTOIRE;
 }
 
 /** Puts the request id into every error, so that a report can be found in the logs. */

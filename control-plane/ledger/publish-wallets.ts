@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ChainableCommander } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Sql } from '#db/client.ts';
+import { type Listening, listenForever } from '#db/listen.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
@@ -41,7 +42,7 @@ export class WalletPublisher {
   readonly #logger: Logger;
   readonly #dirty = new Set<string>();
   readonly #onSeeded: () => void;
-  #unlisten: (() => Promise<void>) | undefined;
+  #listening: Listening | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #openRunId: string | undefined;
@@ -60,8 +61,9 @@ export class WalletPublisher {
     });
   }
 
-  async start(): Promise<void> {
-    const { unlisten } = await this.#sql.listen(
+  start(): void {
+    this.#listening = listenForever(
+      this.#sql,
       BALANCE_CHANGED_CHANNEL,
       (accountId) => {
         this.#dirty.add(accountId);
@@ -73,7 +75,6 @@ export class WalletPublisher {
         this.#wake();
       },
     );
-    this.#unlisten = unlisten;
     this.#timer = setInterval(() => this.#wake(), MARKER_CHECK_MS);
     this.#link.onConnected(() => this.#wake());
     this.#wake();
@@ -82,7 +83,7 @@ export class WalletPublisher {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    await this.#unlisten?.();
+    await this.#listening?.stop();
     await this.#running;
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Sql } from '#db/client.ts';
+import { type Listening, listenForever } from '#db/listen.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
@@ -47,7 +48,7 @@ export class SnapshotPublisher {
   readonly #options: SnapshotPublisherOptions;
   readonly #dirtyShards = new Set<number>();
   #shardsRewrittenMs = 0;
-  #unlisten: (() => Promise<void>) | undefined;
+  #listening: Listening | undefined;
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #again = false;
@@ -57,9 +58,9 @@ export class SnapshotPublisher {
     this.#options = options;
   }
 
-  async start(): Promise<void> {
-    const { unlisten } = await this.#options.sql.listen(CONFIG_CHANGED_CHANNEL, () => this.wake());
-    this.#unlisten = unlisten;
+  start(): void {
+    const wake = (): void => this.wake();
+    this.#listening = listenForever(this.#options.sql, CONFIG_CHANGED_CHANNEL, wake, wake);
     this.#timer = setInterval(() => this.wake(), POLL_MS);
     this.#options.link.onConnected(() => this.wake());
     this.wake();
@@ -68,7 +69,7 @@ export class SnapshotPublisher {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    await this.#unlisten?.();
+    await this.#listening?.stop();
     await this.#round;
   }
 

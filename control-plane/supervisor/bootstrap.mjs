@@ -276,6 +276,7 @@ async function install() {
     '--no-audit',
     '--no-fund',
     '--no-progress',
+    '--engine-strict=false',
     '--loglevel=error',
   ];
   const npm = spawn('npm', arguments_, {

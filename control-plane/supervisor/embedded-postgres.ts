@@ -13,6 +13,8 @@ import type { ChildSpecification } from './supervised-process.ts';
 const SUPERUSER = 'crossmodel';
 const DATABASE = 'crossmodel';
 const READY_POLL_MS = 15;
+/** Reading back a large log after a crash takes its time. */
+const READY_TIMEOUT_MS = 600_000;
 const STOP_GRACE_MS = 15_000;
 const PID_FILE_STATUS_LINE = 7;
 const INITDB_TIMEOUT_MS = 120_000;
@@ -99,6 +101,7 @@ export async function prepareEmbeddedPostgres(options: PostgresOptions): Promise
       user: placement.user,
       logFile: options.logFile,
       stopSignal: 'SIGINT',
+      readyTimeoutMs: READY_TIMEOUT_MS,
       stopGraceMs: STOP_GRACE_MS,
       beforeStart: () => clearDataFolder(placement.dataFolder),
       untilReady: async (pid, signal) => {

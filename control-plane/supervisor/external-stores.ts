@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import postgres from 'postgres';
+import { errorCode } from './error-code.ts';
 import { StartRefusal } from './start-refusal.ts';
-import { errorCode } from './state-folder.ts';
 
 const CONNECT_TIMEOUT_S = 5;
 const RETRY_MS = 500;

@@ -21,6 +21,16 @@ function rolesOption(arguments_: readonly string[]): string | undefined {
   return arguments_[index]?.split('=')[1] ?? arguments_[index + 1] ?? '';
 }
 
+/** A misspelt option must not be taken for a start without it. */
+function refuseUnknownOptions(arguments_: readonly string[]): void {
+  const unknown = arguments_.find(
+    (argument, index) =>
+      argument !== '--roles' && !argument.startsWith('--roles=') && arguments_[index - 1] !== '--roles',
+  );
+  if (unknown !== undefined)
+    throw new StartRefusal(`Unknown option ${unknown}. There are --help and, in production, --roles.`);
+}
+
 function openProgress(settings: SupervisorSettings): Progress {
   mkdirSync(path.join(settings.home, 'logs'), { recursive: true });
   return settings.mode === 'development'
@@ -29,6 +39,7 @@ function openProgress(settings: SupervisorSettings): Progress {
 }
 
 async function run(mode: Mode, arguments_: readonly string[]): Promise<void> {
+  refuseUnknownOptions(arguments_);
   const settings = readSettings(mode, undefined, rolesOption(arguments_));
   createStateFolder(settings.home);
   const unlock = lockStateFolder(settings.home);
@@ -78,6 +89,9 @@ function explain(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
+// Whoever read our output may leave before us (a closed terminal, `| head`); that is no reason to end in disorder.
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
 const [command = '', ...rest] = process.argv.slice(2);
 if (rest.includes('--help')) {
   process.stdout.write(settingsAsText());

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { errorCode } from './error-code.ts';
 import { shortCommandLine } from './process-identity.ts';
 
 /** Below the range from which systems take the ports of outgoing connections, so that none of those can be in the way. */
@@ -10,21 +11,28 @@ const OWN_PORTS_TO = 32_000;
 const ATTEMPTS = 50;
 const LISTEN_STATE = '0A';
 
-/** Whether nobody listens there. A listener that shares its port with others counts too: it would take our traffic. */
-export function isPortFree(port: number, address: string): Promise<boolean> {
+/**
+ * Why nobody could listen there (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`), or undefined when one could. A listener that
+ * shares its port with others counts as in the way too: it would take our traffic.
+ */
+export function portProblem(port: number, address: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', (error) => resolve(errorCode(error)));
+    server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
+}
+
+async function isPortFree(port: number): Promise<boolean> {
+  return (await portProblem(port, '127.0.0.1')) === undefined;
 }
 
 /** A free loopback port for a server of ours; the one it had last time if that is still free. */
 export async function choosePort(previous: number | undefined): Promise<number> {
-  if (previous !== undefined && (await isPortFree(previous, '127.0.0.1'))) return previous;
+  if (previous !== undefined && (await isPortFree(previous))) return previous;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const port = randomInt(OWN_PORTS_FROM, OWN_PORTS_TO);
-    if (await isPortFree(port, '127.0.0.1')) return port;
+    if (await isPortFree(port)) return port;
   }
   throw new Error(`no free port found between ${OWN_PORTS_FROM} and ${OWN_PORTS_TO}`);
 }

@@ -11,6 +11,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -35,8 +36,11 @@ function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, ID_CHARACTERS);
 }
 
-function unprivilegedUser(): PostgresPlacement['user'] {
+/** As root: the owner of the data that is there (perhaps from a start without root), else a user made for such things. */
+function unprivilegedUser(dataFolder: string): PostgresPlacement['user'] {
   if (process.getuid?.() !== 0) return undefined;
+  const owner = statSync(dataFolder, { throwIfNoEntry: false });
+  if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
   for (const name of UNPRIVILEGED_USERS) {
     const uid = Number(spawnSync('id', ['-u', name], { encoding: 'utf8' }).stdout.trim() || Number.NaN);
     const gid = Number(spawnSync('id', ['-g', name], { encoding: 'utf8' }).stdout.trim() || Number.NaN);
@@ -126,8 +130,8 @@ function dataFolderElsewhere(home: string, stateFolder: string, user: PostgresPl
  */
 export function placePostgres(repositoryRoot: string, stateFolder: string): PostgresPlacement {
   const native = packagedNativeFolder(repositoryRoot);
-  const user = unprivilegedUser();
   const parent = path.join(stateFolder, 'postgres');
+  const user = unprivilegedUser(path.join(parent, 'data'));
   const majorVersion = native.version.split('.')[0] ?? '';
   if (user === undefined) {
     createOwned(parent, undefined);

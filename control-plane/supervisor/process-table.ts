@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { endProcesses, identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { writePrivately } from './state-folder.ts';
@@ -63,6 +63,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     'SIGTERM',
     LEFTOVER_GRACE_MS,
   );
-  rmSync(path.join(folder, 'children.json'), { force: true });
+  writePrivately(path.join(folder, 'children.json'), '{}');
+  writePrivately(path.join(folder, 'processes.json'), '{}\n');
   return alive.map(([name]) => name);
 }

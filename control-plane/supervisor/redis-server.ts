@@ -12,6 +12,8 @@ import type { ChildSpecification } from './supervised-process.ts';
 const PROGRAM_NAMES = ['redis-server', 'valkey-server', 'redis-check-rdb', 'valkey-check-rdb'];
 const READY_POLL_MS = 15;
 const PING_TIMEOUT_MS = 1_000;
+/** Reading back a large log after a crash takes its time. */
+const READY_TIMEOUT_MS = 600_000;
 const STOP_GRACE_MS = 10_000;
 const LEFTOVER_GRACE_MS = 3_000;
 /** So many starts in a row that ended before Redis served mean that it cannot read its own files. */
@@ -58,6 +60,7 @@ export async function prepareRedis(options: RedisOptions): Promise<OwnRedis> {
       workingDirectory: dataFolder,
       logFile: options.logFile,
       stopSignal: 'SIGTERM',
+      readyTimeoutMs: READY_TIMEOUT_MS,
       stopGraceMs: STOP_GRACE_MS,
       beforeStart: async () => {
         await endLeftoverRedis(options.folder, dataFolder);

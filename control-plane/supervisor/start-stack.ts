@@ -10,7 +10,7 @@ import {
 import type { ChildGroup } from './child-group.ts';
 import { prepareEmbeddedPostgres } from './embedded-postgres.ts';
 import { checkDatabase, checkRedis } from './external-stores.ts';
-import { choosePort, describePortOwner, isPortFree } from './network-ports.ts';
+import { choosePort, describePortOwner, portProblem } from './network-ports.ts';
 import type { Progress } from './progress.ts';
 import { findRedisProgram, installRedis, type RedisProgram } from './redis-program.ts';
 import { prepareRedis } from './redis-server.ts';
@@ -23,6 +23,7 @@ import type { ChildSpecification } from './supervised-process.ts';
 const DEVELOPMENT_STORE_PATIENCE_MS = 3_000;
 const PRODUCTION_STORE_PATIENCE_MS = 30_000;
 const PREPARE_TIMEOUT_MS = 120_000;
+const NODE_READY_TIMEOUT_MS = 60_000;
 const PLANE_STOP_GRACE_MS = 17_000;
 const SANDBOX_STOP_GRACE_MS = 3_000;
 /** Beyond the time that the child itself takes to let its streams end. */
@@ -80,13 +81,18 @@ async function requireFreePorts(settings: SupervisorSettings): Promise<void> {
   const taken: string[] = [];
   for (const [name, port] of wanted) {
     const address = name === 'SANDBOX_PORT' ? '127.0.0.1' : settings.bindAddress;
-    if (await isPortFree(port, address)) continue;
-    const owner = describePortOwner(port);
-    taken.push(
-      `Port ${port} is in use${owner === undefined ? '' : ` by ${owner}`}. Stop that, or choose another port: ${name}=${port + 1} npm start`,
-    );
+    const problem = await portProblem(port, address);
+    if (problem !== undefined) taken.push(explainPort(name, port, address, problem));
   }
   if (taken.length > 0) throw new StartRefusal(taken.join('\n'));
+}
+
+function explainPort(name: string, port: number, address: string, problem: string): string {
+  if (problem === 'EADDRNOTAVAIL') return `BIND_ADDRESS is ${address}, which is no address of this machine.`;
+  if (problem === 'EACCES')
+    return `This user may not listen on port ${port}. Choose one above 1023, for example ${name}=8080.`;
+  const owner = describePortOwner(port);
+  return `Port ${port} is in use${owner === undefined ? '' : ` by ${owner}`}. Stop that, or choose another port, for example ${name}=${port + 1}.`;
 }
 
 /** The port is kept, so that the catalog's sandbox address stays the same from one start to the next. */
@@ -199,6 +205,7 @@ function nodeChild(
     workingDirectory: settings.repositoryRoot,
     logFile:
       settings.mode === 'development' ? path.join(settings.home, 'logs', `${child.name}.log`) : undefined,
+    readyTimeoutMs: NODE_READY_TIMEOUT_MS,
     stopSignal: 'SIGTERM',
     stopGraceMs: child.stopGraceMs,
   };

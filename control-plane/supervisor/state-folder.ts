@@ -4,12 +4,15 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { errorCode } from './error-code.ts';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
 import { StartRefusal } from './start-refusal.ts';
 
@@ -30,12 +33,19 @@ export function createStateFolder(folder: string): void {
         'or run the command as the user who owns it.',
     );
   }
+  const uid = process.getuid?.();
+  const foreign =
+    uid === 0 ? undefined : readdirSync(folder).find((name) => ownerOf(path.join(folder, name)) !== uid);
+  if (foreign !== undefined) {
+    throw new StartRefusal(
+      `${path.join(folder, foreign)} belongs to another user (was CrossModel started with sudo before?). Start it as that user, ` +
+        `take the files over (sudo chown -R "$USER" ${folder}), or set CROSSMODEL_HOME to another folder.`,
+    );
+  }
 }
 
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : 'unknown error';
+function ownerOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.uid;
 }
 
 /** Writes a file as a whole or not at all, readable by this user only. */

@@ -7,7 +7,6 @@ const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 800;
 /** A child that served at least this long before it died is started again at once, however often that happens. */
 const SETTLED_AFTER_MS = 250;
-const READY_TIMEOUT_MS = 60_000;
 const ROTATE_LOG_ABOVE_BYTES = 20 * 1024 * 1024;
 
 export interface ChildSpecification {
@@ -21,6 +20,8 @@ export interface ChildSpecification {
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   /** Where its output goes; undefined: to our own standard output. */
   readonly logFile?: string | undefined;
+  /** A child that does not serve after this long is ended and started again. */
+  readonly readyTimeoutMs: number;
   /** How it is told to end, and how long it may take before it is ended by force. */
   readonly stopSignal: NodeJS.Signals;
   readonly stopGraceMs: number;
@@ -114,7 +115,7 @@ async function seeThrough(
 ): Promise<LifeStory> {
   const over = new AbortController();
   let readyAtMs: number | undefined;
-  const tooSlow = setTimeout(() => life.child.kill('SIGKILL'), READY_TIMEOUT_MS);
+  const tooSlow = setTimeout(() => life.child.kill('SIGKILL'), specification.readyTimeoutMs);
   const ready = specification.untilReady?.(life.pid, over.signal) ?? readyOnLifeline(life.child);
   ready.then(
     () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
-import { type Fault, fault } from '#shared/fault.ts';
+import { type Fault, fault, isFault } from '#shared/fault.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
@@ -18,6 +18,8 @@ export interface RedisQuotasOptions {
   readonly logger: Logger;
   /** How much an account may spend on this process while quotas cannot be checked, nano-USD. */
   readonly outageAllowanceNano: NanoUsd;
+  /** Normally {@link HOLD_TIMEOUT_MS}. */
+  readonly holdTimeoutMs: number;
 }
 
 export interface RedisQuotas extends Quotas {
@@ -26,8 +28,10 @@ export interface RedisQuotas extends Quotas {
   close(): void;
 }
 
+/** After this a request that its account's allowance covers no longer waits for Redis. */
+export const HOLD_TIMEOUT_MS = 5;
 /** Nothing on the request path waits longer for Redis. */
-const HOLD_TIMEOUT_MS = 5;
+const PATIENCE_MS = 100;
 const WALLET_TIMEOUT_MS = 20;
 const WALLET_MAX_AGE_MS = 60_000;
 const PROBE_INTERVAL_MS = 50;
@@ -46,8 +50,10 @@ interface WalletState {
   declared: boolean;
 }
 
+type HoldAnswer = [verdict: string, ...figures: (string | number)[]];
+
 interface QuotaScripts {
-  hold(...args: (string | number)[]): Promise<[string, ...(string | number)[]]>;
+  hold(...args: (string | number)[]): Promise<HoldAnswer>;
   declareCounters(...args: (string | number)[]): Promise<number>;
 }
 
@@ -99,13 +105,34 @@ class ScriptQuotas implements RedisQuotas {
   }
 
   async hold(request: HoldRequest): Promise<Hold | Fault> {
-    const { config } = request.key;
-    const tokens = Math.min(request.reservedTokens, config.tpmLimit);
+    const tokens = Math.min(request.reservedTokens, request.key.config.tpmLimit);
     const runId = this.#link.runId();
-    if (runId === undefined || !this.#reachable) return this.#holdFromAllowance(request, tokens);
+    if (runId === undefined) return this.#holdFromAllowance(request, tokens);
+    if (!this.#reachable) {
+      const spare = this.#holdFromAllowance(request, tokens);
+      if (!isFault(spare) || spare.kind !== 'model_unavailable') return spare;
+    }
+    const asked = this.#askForHold(request, tokens, runId);
+    let answer = this.#reachable ? await withDeadline(asked, this.#options.holdTimeoutMs) : undefined;
+    if (answer === undefined) {
+      this.#suspend();
+      const spare = this.#holdFromAllowance(request, tokens);
+      // Rather than refuse what the allowance does not cover, give a Redis that is merely busy a moment more.
+      if (isFault(spare) && spare.kind === 'model_unavailable')
+        answer = await withDeadline(asked, PATIENCE_MS);
+      if (answer === undefined) {
+        this.#abandon(request);
+        return spare;
+      }
+    }
+    return this.#conclude(request, tokens, answer);
+  }
+
+  async #askForHold(request: HoldRequest, tokens: number, runId: string): Promise<HoldAnswer | undefined> {
+    const { config } = request.key;
     const wallet = this.#walletOf(config.accountId);
-    const answer = await withDeadline(
-      this.#client.hold(
+    try {
+      return await this.#client.hold(
         redisKeys.quotaOpen,
         redisKeys.wallet(config.accountId),
         redisKeys.rateBuckets(config.id),
@@ -119,22 +146,25 @@ class ScriptQuotas implements RedisQuotas {
         config.tpmLimit,
         tokens,
         config.accountId,
-      ),
-      HOLD_TIMEOUT_MS,
-      (error) => {
-        if (this.#link.runId() !== undefined)
-          this.#options.logger.error({ reason: String(error) }, 'A hold could not be taken');
-      },
-    );
-    if (answer === undefined) {
-      // Redis may or may not have taken it: counting it as granted and returned is right in both cases.
-      wallet.granted += request.worstCaseNano;
-      wallet.returned += request.worstCaseNano;
-      wallet.declared = false;
-      this.#suspend();
-      return this.#holdFromAllowance(request, tokens);
+      );
+    } catch (error) {
+      if (this.#link.runId() !== undefined)
+        this.#options.logger.error({ reason: String(error) }, 'A hold could not be taken');
+      return undefined;
     }
-    const [verdict, first, second] = answer;
+  }
+
+  /** Redis may or may not have taken the hold: counting it as granted and returned is right in both cases. */
+  #abandon(request: HoldRequest): void {
+    const wallet = this.#walletOf(request.key.config.accountId);
+    wallet.granted += request.worstCaseNano;
+    wallet.returned += request.worstCaseNano;
+    wallet.declared = false;
+  }
+
+  #conclude(request: HoldRequest, tokens: number, [verdict, first, second]: HoldAnswer): Hold | Fault {
+    const { config } = request.key;
+    const wallet = this.#walletOf(config.accountId);
     switch (verdict) {
       case 'held':
         wallet.granted += request.worstCaseNano;
@@ -252,7 +282,7 @@ class ScriptQuotas implements RedisQuotas {
         this.#probing = false;
         return;
       }
-      const answer = await withDeadline(this.#client.mget(redisKeys.quotaOpen), HOLD_TIMEOUT_MS);
+      const answer = await withDeadline(this.#client.mget(redisKeys.quotaOpen), this.#options.holdTimeoutMs);
       if (answer?.[0] === runId) {
         this.#resume();
         return;
@@ -337,11 +367,7 @@ function rateFault(limit: string, retryAfterMs: number): Fault {
  * The value, or `undefined` when it fails or takes longer than `deadlineMs`. An answer that already waits in the socket
  * when the timer fires still counts: a busy event loop is not a slow Redis.
  */
-function withDeadline<Value>(
-  promise: Promise<Value>,
-  deadlineMs: number,
-  onError: (error: unknown) => void = () => undefined,
-): Promise<Value | undefined> {
+function withDeadline<Value>(promise: Promise<Value>, deadlineMs: number): Promise<Value | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => setImmediate(resolve, undefined), deadlineMs);
     promise.then(
@@ -349,9 +375,8 @@ function withDeadline<Value>(
         clearTimeout(timer);
         resolve(value);
       },
-      (error: unknown) => {
+      () => {
         clearTimeout(timer);
-        onError(error);
         resolve(undefined);
       },
     );

@@ -63,7 +63,7 @@ export function buildRecord(
     requestId: exchange.requestId,
     accountId: config.accountId,
     apiKeyId: config.id,
-    requestedModel: facts.requestedModel?.slice(0, MAX_REQUESTED_MODEL_LENGTH) ?? null,
+    requestedModel: facts.requestedModel === null ? null : storableName(facts.requestedModel),
     model: facts.model,
     alias: facts.alias,
     dialect: facts.dialect,
@@ -82,4 +82,9 @@ export function buildRecord(
     endUser: facts.endUser,
     count: 1,
   };
+}
+
+/** A name as a record can carry it: bounded, and without what Postgres text cannot hold. A prefix alias matches any tail. */
+function storableName(name: string): string {
+  return name.slice(0, MAX_REQUESTED_MODEL_LENGTH).toWellFormed().replaceAll('\0', '\ufffd');
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
+import { redisKeys } from '#shared/redis-keys.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
 import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
 import { UsageShipper } from './ship-usage.ts';
@@ -74,6 +75,7 @@ export class SpoolAdoption {
   }
 
   start(): void {
+    this.#options.link.onConnected(() => this.#declareAll());
     this.#look();
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
   }
@@ -100,6 +102,20 @@ export class SpoolAdoption {
       if (this.#isOurs(name) && !this.#adopted.has(name) && !ownerLives(join(root, name))) this.#adopt(name);
   }
 
+  #declareAll(): void {
+    for (const name of this.#adopted.keys()) this.#declare(name);
+  }
+
+  /** An ended process grants nothing any more: the publisher need not wait for it before it opens the balances. */
+  #declare(name: string): void {
+    const { link, logger } = this.#options;
+    const runId = link.runId();
+    if (runId === undefined) return;
+    link.client.sadd(redisKeys.quotaDeclared(runId), name).catch((error: unknown) => {
+      logger.debug({ reason: String(error) }, 'Adopted spool not declared');
+    });
+  }
+
   #isOurs(name: string): boolean {
     const slot = Number(SPOOL_NAME.exec(name)?.[1] ?? Number.NaN);
     const { slot: own, slotCount } = this.#options;
@@ -116,6 +132,7 @@ export class SpoolAdoption {
     files.close();
     const shipper = new UsageShipper(name, files, link, clock, logger);
     this.#adopted.set(name, { files, shipper });
+    this.#declare(name);
     shipper.start();
     logger.info({ spool: name, records: shipper.backlog }, 'Adopted the spool of an ended process');
   }

@@ -185,6 +185,36 @@ describe('what strangers may learn', () => {
   });
 });
 
+describe('odd requests', () => {
+  it('are told that a text cannot be stored', async () => {
+    expect(await api.codes('{ accounts(externalId: "\\u0000") { nodes { id } } }')).toEqual([
+      'BAD_USER_INPUT',
+    ]);
+    expect(await api.codes('{ model(id: "a/\\u0000") { id } }')).toEqual(['BAD_USER_INPUT']);
+  });
+
+  it('get a page without cursors for an empty list, and take an empty cursor for none', async () => {
+    const { accountId } = await api.openAccount();
+    const { data } = await api.call(`{ account(id: "${accountId}") { usageRecords(after: "") {
+      edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }`);
+    expect(data.account.usageRecords).toEqual({
+      edges: [],
+      pageInfo: { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null },
+    });
+  });
+
+  it('may come as GET for queries, never for mutations', async () => {
+    const get = async (document: string) =>
+      await fetch(`${api.url}?query=${encodeURIComponent(document)}`, {
+        headers: { authorization: `Bearer ${api.operatorToken}`, accept: 'application/json' },
+      });
+    expect(await (await get(VIEWER)).json()).toEqual({ data: { viewer: { kind: 'OPERATOR' } } });
+    expect((await get('mutation { accountCreate(input: { name: "x" }) { account { id } } }')).status).toBe(
+      405,
+    );
+  });
+});
+
 describe('health', () => {
   it('is alive, and ready while Postgres answers', async () => {
     const at = async (path: string) => await fetch(api.url.replace('/graphql', path));

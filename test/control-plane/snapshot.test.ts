@@ -58,7 +58,7 @@ beforeEach(async () => {
     logger,
     sandbox: { baseUrl: 'http://127.0.0.1:9/v1' },
   });
-  await publisher.start();
+  publisher.start();
 });
 
 afterEach(async () => {

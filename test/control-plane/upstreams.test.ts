@@ -135,6 +135,23 @@ describe('upstreamUpdate', () => {
   });
 });
 
+describe('the name of an upstream', () => {
+  it('goes to one of two that ask for it at the same moment', async () => {
+    const { upstream } = await api.mutate('upstreamCreate', draft(), UPSTREAM);
+    const name = 'wanted';
+    const create = `mutation ($input: UpstreamCreateInput!) { payload: upstreamCreate(input: $input) { userErrors { code } } }`;
+    const update = `mutation ($input: UpstreamUpdateInput!) { payload: upstreamUpdate(input: $input) { userErrors { code } } }`;
+    const answers = await Promise.all([
+      api.call(create, { variables: { input: draft({ name }) } }),
+      api.call(update, { variables: { input: { upstreamId: upstream.id, name } } }),
+      api.call(create, { variables: { input: draft({ name }) } }),
+    ]);
+    const outcomes = answers.map((answer) => answer.data.payload.userErrors);
+    expect(outcomes.filter((errors) => errors.length === 0)).toHaveLength(1);
+    expect(outcomes.flat()).toEqual([{ code: 'NAME_TAKEN' }, { code: 'NAME_TAKEN' }]);
+  });
+});
+
 describe('upstreamDelete', () => {
   it('removes the upstream, its credential and its routes', async () => {
     const { upstream } = await api.mutate('upstreamCreate', draft(), UPSTREAM);

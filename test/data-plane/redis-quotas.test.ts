@@ -32,6 +32,7 @@ async function openQuotas(spoolId = mintTestId()): Promise<RedisQuotas> {
     clock: systemClock,
     logger,
     outageAllowanceNano: 100_000_000n,
+    holdTimeoutMs: 2_000,
   });
   opened.push(quotas);
   await expect.poll(() => quotas.reachable).toBe(true);

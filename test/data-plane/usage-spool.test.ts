@@ -57,7 +57,7 @@ async function startIngest(): Promise<{ close(): Promise<void> }> {
     logger,
     consumer: 'test',
   });
-  await wallets.start();
+  wallets.start();
   totals.start();
   consumer.start();
   return {

@@ -16,6 +16,7 @@ for (const rank of ['control-plane', 'postgres'] as const) {
       workingDirectory: home,
       logFile: `${home}/${rank}.log`,
       stopSignal: 'SIGTERM',
+      readyTimeoutMs: 5_000,
       stopGraceMs: 1_000,
       untilReady: () => Promise.resolve(),
     },
