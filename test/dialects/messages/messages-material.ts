@@ -65,6 +65,7 @@ export function payloads(bytes: Buffer): string[] {
 
 export interface PublishedSchemas {
   readonly createRequest: ValidateFunction;
+  readonly createStreamRequest: ValidateFunction;
   readonly countRequest: ValidateFunction;
   readonly message: ValidateFunction;
   readonly streamEvent: ValidateFunction;
@@ -77,12 +78,13 @@ export function compileSchemas(version: string): PublishedSchemas {
   const schema = readJson(file);
   const ajv = new Ajv({ strict: false });
   ajv.addSchema(schema, 'messages');
-  const compile = (definition: string) => ajv.compile({ $ref: `messages#/properties/${definition}` });
+  const compile = (definition: string) => ajv.compile({ $ref: `messages#/definitions/${definition}` });
   return {
-    createRequest: compile('create_request'),
-    countRequest: compile('count_tokens_request'),
-    message: compile('message'),
-    streamEvent: compile('stream_event'),
-    errorResponse: compile('error_response'),
+    createRequest: compile('MessageCreateParamsNonStreaming'),
+    createStreamRequest: compile('MessageCreateParamsStreaming'),
+    countRequest: compile('MessageCountTokensParams'),
+    message: compile('Message'),
+    streamEvent: compile('RawMessageStreamEvent'),
+    errorResponse: compile('ErrorResponse'),
   };
 }
