@@ -91,7 +91,9 @@ export function openAiSchemas(): PublishedSchemas {
 export function openResponsesSchemas(): PublishedSchemas {
   const file = 'specs/open-responses/openapi-2026-04-24.json';
   const document = readJson(path.join(folder ?? '', file)) as { components: { schemas: JsonObject } };
-  const streamEvents = Object.keys(document.components.schemas).filter((name) => /StreamingEvent$/.test(name));
+  const streamEvents = Object.keys(document.components.schemas).filter((name) =>
+    /StreamingEvent$/.test(name),
+  );
   return compile(file, { createRequest: 'CreateResponseBody', response: 'ResponseResource', streamEvents });
 }
 
