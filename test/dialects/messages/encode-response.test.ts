@@ -94,10 +94,10 @@ describe.skipIf(!hasMaterial)(
     });
 
     it('exists, and the schema can refuse', () => {
-    expect(answers.length).toBeGreaterThan(25);
-    expect(schemas?.streamEvent({ type: 'content_block_stop' })).toBe(false);
-    expect(schemas?.message({ type: 'message', content: [] })).toBe(false);
-  });
+      expect(answers.length).toBeGreaterThan(25);
+      expect(schemas?.streamEvent({ type: 'content_block_stop' })).toBe(false);
+      expect(schemas?.message({ type: 'message', content: [] })).toBe(false);
+    });
 
     it.each(answers)('$name: stream and body say the same and fit the published schema', ({ events }) => {
       const written = encodeStream(events);
