@@ -1,12 +1,10 @@
-import type { PromptSize } from '#data-plane/dialects/dialect.ts';
+import { type PromptSize, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
 import { type NanoUsd, roundPicoToNano } from '#shared/money.ts';
 import type { PriceVersion } from '#shared/price.ts';
 import type { SnapshotModel } from '#shared/snapshot.ts';
 
 /** Hardly any tokenizer makes more than one token out of two bytes of JSON text. */
 const WORST_BYTES_PER_TOKEN = 2;
-/** What English and code come to on average, with the JSON around them. */
-const TYPICAL_BYTES_PER_TOKEN = 4;
 /** Held for the output where the client states no limit. */
 const UNSTATED_OUTPUT_TOKENS = 4_096;
 

@@ -12,6 +12,9 @@ export interface PromptSize {
   readonly fileReferences: number;
 }
 
+/** What English and code come to on average, with the JSON around them. */
+export const TYPICAL_BYTES_PER_TOKEN = 4;
+
 /** What a piece of a provider's answer is; integers because there is one per streamed chunk. */
 export const PIECES = {
   /** Carries nothing that was generated: a role, an empty delta. */
@@ -26,6 +29,8 @@ export const PIECES = {
   error: 4,
   /** Not what this dialect speaks. */
   garbage: 5,
+  /** Ends the stream and belongs to the answer itself, so that the client gets it as well. */
+  closing: 6,
 } as const;
 export type Piece = (typeof PIECES)[keyof typeof PIECES];
 
@@ -47,6 +52,8 @@ export interface AnswerReader {
   readonly finished: boolean;
   /** Bytes of generated text so far, for an estimate where the provider sends no counts. */
   readonly textBytes: number;
+  /** The number that the next event would have, in dialects that number theirs. */
+  readonly nextSequenceNumber?: number;
 }
 
 /** A provider's refusal in our terms, and whether another provider may do better. */
@@ -60,9 +67,9 @@ export interface ForwardDialect {
   createAnswerReader(): AnswerReader;
   /** Judges an error answer; `status` 200 for an error inside a successful one. */
   readProviderFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
-  /** The event that tells a client of a fault in the middle of its stream. */
-  encodeStreamFault(fault: Fault): Buffer;
-  /** The last event of a complete stream. */
+  /** The event that tells a client of a fault in the middle of its stream; see `AnswerReader.nextSequenceNumber`. */
+  encodeStreamFault(fault: Fault, sequenceNumber?: number): Buffer;
+  /** What comes after the last event of a complete stream; empty where `closing` pieces end it. */
   readonly endMarker: Buffer;
   /** A sign of life that clients of this dialect accept anywhere in a stream. */
   readonly keepAlive: Buffer;

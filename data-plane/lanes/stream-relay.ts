@@ -1,4 +1,9 @@
-import { type AnswerReader, type ForwardDialect, PIECES, type ProviderFault } from '#data-plane/dialects/dialect.ts';
+import {
+  type AnswerReader,
+  type ForwardDialect,
+  PIECES,
+  type ProviderFault,
+} from '#data-plane/dialects/dialect.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
 import type { AnswerRelay, StreamState } from './lane.ts';

@@ -1,0 +1,44 @@
+import type { ClientCodec } from '#data-plane/dialects/codec.ts';
+import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
+import type { Fault } from '#shared/fault.ts';
+import type { Dialect } from '#shared/usage-record.ts';
+
+/** What every dialect's request tells the gateway; the rest of the body is not looked at. */
+export interface WatchedRequest {
+  readonly model: string;
+  readonly stream: boolean;
+  readonly maxOutputTokens: number | undefined;
+  /** How many answers the client wants. */
+  readonly choiceCount: number;
+  readonly reasoningEffort: string | undefined;
+  /** Who uses the client, in the client's own terms. */
+  readonly endUser: string | undefined;
+  readonly prompt: PromptSize;
+}
+
+/** Everything that an endpoint needs to know of the dialect that its clients speak. */
+export interface ClientDialect<Request extends WatchedRequest = WatchedRequest> {
+  readonly name: Dialect;
+  readonly errorShape: 'openai' | 'anthropic';
+  /** Which header counts when a client sends two keys. */
+  readonly keyPreference: 'bearer' | 'x-api-key';
+  /** The client's name of `reasoningEffort`. */
+  readonly effortParam: string;
+  /** Reads a request from its bytes, or says which documented rule it breaks. Nothing of the body is kept. */
+  readRequest(body: Buffer): Request | Fault;
+  /** The dialect to serve a body in that {@link readRequest} has refused, where there is one. */
+  dialectOfRefused?(body: Buffer): ClientDialect | undefined;
+  /** Providers of the protocol of this name get the client's bytes; undefined where none can. */
+  readonly forwardProtocol: Dialect | undefined;
+  /** Path below the upstream's base path. */
+  readonly forwardPath: string;
+  readonly forward: ForwardDialect;
+  /**
+   * The client's bytes under the provider's model name. `request` must come from this dialect's own `readRequest`, of the
+   * same body (methods are bivariant, so the types do not show it).
+   */
+  forwardBody(body: Buffer, request: Request, providerModel: string): Buffer;
+  /** Whether the provider is asked for a usage chunk that the client is not to see. */
+  hidesUsageChunk(request: Request): boolean;
+  readonly codec: ClientCodec;
+}

@@ -1,0 +1,153 @@
+import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
+import {
+  JSON_KINDS,
+  type JsonKind,
+  type JsonSink,
+  type JsonWatch,
+  watchFields,
+} from '#data-plane/json/json-watch.ts';
+import { KnownTexts } from '#data-plane/json/known-texts.ts';
+import { SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
+import type { TokenUsage } from '#shared/token-usage.ts';
+import { readUsage } from './read-usage.ts';
+
+const SLOTS = {
+  type: 0,
+  sequenceNumber: 1,
+  delta: 2,
+  model: 3,
+  usage: 4,
+  error: 5,
+  output: 6,
+  status: 7,
+  ignored: 8,
+} as const;
+
+const ignored = SLOTS.ignored;
+
+const response = {
+  model: { slot: SLOTS.model },
+  usage: { slot: SLOTS.usage },
+  error: { slot: SLOTS.error },
+  output: { slot: SLOTS.output },
+  status: { slot: SLOTS.status },
+};
+
+/** An event, or a response object that was not streamed. */
+const ANSWER_WATCH: JsonWatch = {
+  fields: watchFields({
+    ...response,
+    type: { slot: SLOTS.type },
+    sequence_number: { slot: SLOTS.sequenceNumber },
+    delta: { slot: SLOTS.delta },
+    response: { slot: ignored, within: { fields: watchFields(response) } },
+  }),
+};
+
+const TYPES = [
+  'response.created',
+  'response.in_progress',
+  'response.queued',
+  'keepalive',
+  'response.completed',
+  'response.incomplete',
+  'error',
+  'response.failed',
+];
+const KNOWN_TYPES = new KnownTexts(TYPES);
+const LAST_PREAMBLE = TYPES.indexOf('keepalive');
+const LAST_CLOSING = TYPES.indexOf('response.incomplete');
+const FAILED = new KnownTexts(['failed']);
+const UNKNOWN = -1;
+const QUOTES = 2;
+const NOTHING = Buffer.alloc(0);
+
+/** Reads Responses events and bodies of one provider answer. */
+export class ResponsesAnswerReader implements AnswerReader, JsonSink {
+  modelStart = 0;
+  modelEnd = 0;
+  usage: TokenUsage | undefined;
+  textBytes = 0;
+  nextSequenceNumber = 0;
+  /** True once the whole response has come: clients wait for it, so an answer without is cut. */
+  finished = false;
+
+  #bytes: Buffer = NOTHING;
+  #type = UNKNOWN;
+  #isTyped = false;
+  #hasError = false;
+  #hasOutput = false;
+  #hasFailed = false;
+
+  readChunk(bytes: Buffer, start: number, end: number): Piece {
+    if (!this.#scan(bytes, start, end)) return PIECES.garbage;
+    if (this.#hasError || this.#hasFailed || this.#type > LAST_CLOSING) return PIECES.error;
+    if (!this.#isTyped) return PIECES.garbage;
+    if (this.#type === UNKNOWN) return PIECES.content;
+    if (this.#type <= LAST_PREAMBLE) return PIECES.preamble;
+    this.finished = true;
+    return PIECES.closing;
+  }
+
+  readBody(bytes: Buffer): Piece {
+    if (!this.#scan(bytes, 0, bytes.length)) return PIECES.garbage;
+    if (this.#hasError || this.#hasFailed) return PIECES.error;
+    return this.#hasOutput ? PIECES.content : PIECES.garbage;
+  }
+
+  #scan(bytes: Buffer, start: number, end: number): boolean {
+    this.#bytes = bytes;
+    this.modelStart = 0;
+    this.modelEnd = 0;
+    this.#type = UNKNOWN;
+    this.#isTyped = false;
+    this.#hasError = false;
+    this.#hasOutput = false;
+    this.#hasFailed = false;
+    const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
+    this.#bytes = NOTHING;
+    return valid;
+  }
+
+  value(slot: number, kind: JsonKind, start: number, end: number): void {
+    const isText = kind === JSON_KINDS.string;
+    switch (slot) {
+      case SLOTS.type:
+        this.#isTyped = isText;
+        this.#type = isText ? KNOWN_TYPES.find(this.#bytes, start, end) : UNKNOWN;
+        return;
+      case SLOTS.sequenceNumber:
+        if (kind === JSON_KINDS.number)
+          this.nextSequenceNumber = Number(this.#bytes.toString('latin1', start, end)) + 1;
+        return;
+      case SLOTS.delta:
+        if (isText) this.textBytes += end - start - QUOTES;
+        return;
+      case SLOTS.model:
+        if (!isText) return;
+        this.modelStart = start;
+        this.modelEnd = end;
+        return;
+      case SLOTS.error:
+        if (kind !== JSON_KINDS.null) this.#hasError = true;
+        return;
+      case SLOTS.output:
+        if (kind === JSON_KINDS.array) this.#hasOutput = true;
+        return;
+      case SLOTS.status:
+        if (isText && FAILED.find(this.#bytes, start, end) !== UNKNOWN) this.#hasFailed = true;
+        return;
+      case SLOTS.usage:
+        if (kind === JSON_KINDS.object) this.#readUsage(start, end);
+        return;
+    }
+  }
+
+  #readUsage(start: number, end: number): void {
+    const usage = readUsage({ usage: JSON.parse(this.#bytes.toString('utf8', start, end)) });
+    if (usage !== undefined) this.usage = usage;
+  }
+
+  /** Providers repeat keys at most by accident; the client's parser decides, as it would without us. */
+  ambiguousKey(): void {}
+}
