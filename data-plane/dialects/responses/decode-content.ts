@@ -19,6 +19,8 @@ const DOCUMENT_TYPES: Readonly<Record<string, string>> = {
   md: 'text/markdown',
   txt: 'text/plain',
 };
+/** What the absence of a level of detail means. */
+const DEFAULT_DETAIL = 'auto';
 const DEFAULT_DOCUMENT_TYPE = 'application/pdf';
 
 /** Reads the content of a message or of a tool's output: a text, or a list of content parts. */
@@ -77,7 +79,7 @@ function decodeImage(
 ): MediaPart | undefined {
   const fileId = fields.text(value.file_id, `${path}.file_id`);
   const detail = fields.text(value.detail, `${path}.detail`);
-  const more = { ...(detail === undefined ? {} : { detail }), ...cache };
+  const more = { ...(detail === undefined || detail === DEFAULT_DETAIL ? {} : { detail }), ...cache };
   if (fileId !== undefined)
     return {
       kind: 'media',
