@@ -3,7 +3,7 @@ import type { Clock } from '#shared/clock.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { Quotas } from './admission/quotas.ts';
 import type { BodyLimits } from './http/request-intake.ts';
-import type { SilenceLimits } from './lanes/forward.ts';
+import type { SilenceLimits } from './lanes/attempt.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import type { BodyLimits } from './http/request-intake.ts';
-import type { SilenceLimits } from './lanes/forward.ts';
+import type { SilenceLimits } from './lanes/attempt.ts';
 
 export interface DataPlaneSettings {
   readonly mode: 'development' | 'production';

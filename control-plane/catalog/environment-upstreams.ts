@@ -5,15 +5,14 @@ import { SEAL_PURPOSES, type SealingKey, seal, unseal } from '#shared/sealed-sec
 import { mintId } from '../mint-id.ts';
 import type { VendorSettings } from '../settings.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
-import { VENDORS, type Vendor } from './vendors.ts';
+import { endpointsOf, VENDORS, type Vendor, type VendorEndpoint } from './vendors.ts';
 
 const SYNC_LOCK = 7_206_102;
 
 type UpstreamRow = typeof upstreams.$inferSelect;
 
 /**
- * Makes the upstreams with source `environment` follow the settings: one per vendor that is set, named by the vendor's
- * code, with a route for every model of the vendor; those that are no longer set are removed. Operator upstreams are left
+ * Makes the upstreams with source `environment` follow the settings: one per protocol of each vendor that is set, with a route for every model of the vendor; those that are no longer set are removed. Operator upstreams are left
  * alone. Data planes hear of it only when something changed. Returns whether it did.
  */
 export async function syncEnvironmentUpstreams(
@@ -29,13 +28,15 @@ export async function syncEnvironmentUpstreams(
       .from(upstreams)
       .where(eq(upstreams.source, 'environment'))
       .for('update');
-    let changed = await removeUnset(tx, existing, settings);
-    for (const vendorSettings of settings) {
-      const vendor = VENDORS.find((each) => each.code === vendorSettings.vendorCode);
-      if (!vendor) throw new Error(`Settings name the unknown vendor ${vendorSettings.vendorCode}`);
-      const row = existing.find((each) => each.name === vendor.code);
-      const upstream = await writeUpstream(tx, vendor, vendorSettings, row, sealingKey);
-      const routesChanged = await routeAllModels(tx, vendor.code, upstream.id);
+    const wanted = settings.flatMap((vendorSettings) => {
+      const vendor = vendorOf(vendorSettings);
+      return endpointsOf(vendor).map((endpoint) => ({ vendor, endpoint, vendorSettings }));
+    });
+    let changed = await removeUnset(tx, existing, new Set(wanted.map(({ endpoint }) => endpoint.name)));
+    for (const { vendor, endpoint, vendorSettings } of wanted) {
+      const row = existing.find((each) => each.name === endpoint.name);
+      const upstream = await writeUpstream(tx, vendor, endpoint, vendorSettings, row, sealingKey);
+      const routesChanged = await routeAllModels(tx, vendor.code, upstream.id, endpoint.priority);
       changed = upstream.changed || routesChanged || changed;
     }
     if (changed) await recordConfigChange(tx, { entity: 'catalog' });
@@ -43,13 +44,18 @@ export async function syncEnvironmentUpstreams(
   });
 }
 
+function vendorOf(settings: VendorSettings): Vendor {
+  const vendor = VENDORS.find((each) => each.code === settings.vendorCode);
+  if (!vendor) throw new Error(`Settings name the unknown vendor ${settings.vendorCode}`);
+  return vendor;
+}
+
 async function removeUnset(
   tx: Transaction,
   existing: readonly UpstreamRow[],
-  settings: readonly VendorSettings[],
+  wantedNames: ReadonlySet<string>,
 ): Promise<boolean> {
-  const set = new Set(settings.map((each) => each.vendorCode));
-  const unset = existing.filter((row) => !set.has(row.name));
+  const unset = existing.filter((row) => !wantedNames.has(row.name));
   if (unset.length === 0) return false;
   await tx.delete(upstreams).where(
     inArray(
@@ -63,6 +69,7 @@ async function removeUnset(
 async function writeUpstream(
   tx: Transaction,
   vendor: Vendor,
+  endpoint: VendorEndpoint,
   settings: VendorSettings,
   existing: UpstreamRow | undefined,
   sealingKey: SealingKey,
@@ -70,14 +77,14 @@ async function writeUpstream(
   const baseUrl = settings.baseUrl ?? vendor.defaultBaseUrl;
   if (
     existing?.baseUrl === baseUrl &&
-    existing.protocol === vendor.protocol &&
+    existing.protocol === endpoint.protocol &&
     existing.enabled &&
     openCredential(existing.sealedCredential, sealingKey) === settings.apiKey
   )
     return { id: existing.id, changed: false };
   const values = {
     baseUrl,
-    protocol: vendor.protocol,
+    protocol: endpoint.protocol,
     enabled: true,
     sealedCredential:
       settings.apiKey === null ? null : seal(settings.apiKey, sealingKey, SEAL_PURPOSES.upstreamCredential),
@@ -89,7 +96,7 @@ async function writeUpstream(
   const id = mintId();
   await tx
     .insert(upstreams)
-    .values({ id, name: vendor.code, vendor: vendor.code, source: 'environment', ...values });
+    .values({ id, name: endpoint.name, vendor: vendor.code, source: 'environment', ...values });
   return { id, changed: true };
 }
 
@@ -104,7 +111,12 @@ function openCredential(sealed: string | null, sealingKey: SealingKey): string |
 }
 
 /** Adds the routes that a vendor's models lack to an upstream; returns whether any was missing. */
-async function routeAllModels(tx: Transaction, vendorCode: string, upstreamId: string): Promise<boolean> {
+async function routeAllModels(
+  tx: Transaction,
+  vendorCode: string,
+  upstreamId: string,
+  priority: number,
+): Promise<boolean> {
   const vendorModels = await tx
     .select({ id: models.id, providerModel: models.providerModel })
     .from(models)
@@ -122,6 +134,7 @@ async function routeAllModels(tx: Transaction, vendorCode: string, upstreamId: s
       modelId: model.id,
       upstreamId,
       providerModel: model.providerModel,
+      priority,
     })),
   );
   return true;

@@ -9,6 +9,8 @@ export interface Vendor {
   /** As in the vendor's own SDK: OpenAI style ends in `/v1`, Anthropic without, Gemini in `/v1beta`. */
   readonly defaultBaseUrl: string;
   readonly protocol: ProviderProtocol;
+  /** A second protocol under the same base URL, for clients that speak it. */
+  readonly alsoSpeaks?: ProviderProtocol;
 }
 
 /** The vendors of the seeded catalog, and those that can be configured by environment. */
@@ -19,6 +21,7 @@ export const VENDORS: readonly Vendor[] = [
     environmentPrefix: 'OPENAI',
     defaultBaseUrl: 'https://api.openai.com/v1',
     protocol: 'chat',
+    alsoSpeaks: 'responses',
   },
   {
     code: 'anthropic',
@@ -121,4 +124,19 @@ export function parseBaseUrl(text: string): string | undefined {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/** One way to call a vendor: an upstream of its own in the catalog. */
+export interface VendorEndpoint {
+  /** Name of the upstream. */
+  readonly name: string;
+  readonly protocol: ProviderProtocol;
+  /** Rank among the routes of a model whose upstreams all need translation: the vendor's main protocol first. */
+  readonly priority: number;
+}
+
+export function endpointsOf(vendor: Vendor): VendorEndpoint[] {
+  const main: VendorEndpoint = { name: vendor.code, protocol: vendor.protocol, priority: 0 };
+  if (vendor.alsoSpeaks === undefined) return [main];
+  return [main, { name: `${vendor.code}-${vendor.alsoSpeaks}`, protocol: vendor.alsoSpeaks, priority: 1 }];
 }

@@ -10,14 +10,25 @@ import type {
   SnapshotUpstream,
 } from '#shared/snapshot.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
+import { endpointsOf, VENDORS } from '../catalog/vendors.ts';
 
 /** A sandbox to fall back on where a vendor has no credential; development only. */
 export interface SandboxUpstream {
   readonly baseUrl: string;
 }
 
-const SANDBOX_ID = '00000000-0000-7000-8000-000000000000';
 const SANDBOX_NAME = 'sandbox';
+
+/** One upstream per protocol that the sandbox speaks; base URLs differ as those of the vendors' own SDKs do. */
+const SANDBOX_ENDPOINTS: Readonly<
+  Record<ProviderProtocol, { readonly id: string; readonly basePath: string }>
+> = {
+  chat: { id: '00000000-0000-7000-8000-000000000000', basePath: '/v1' },
+  responses: { id: '00000000-0000-7000-8000-000000000001', basePath: '/v1' },
+  messages: { id: '00000000-0000-7000-8000-000000000002', basePath: '' },
+  gemini: { id: '00000000-0000-7000-8000-000000000003', basePath: '/v1beta' },
+};
+const PROTOCOLS: readonly ProviderProtocol[] = ['chat', 'responses', 'messages', 'gemini'];
 
 type Queryable = Pick<Sql, 'unsafe'> & Sql;
 
@@ -92,16 +103,7 @@ export async function readCatalog(
     sealedCredential: row.sealed_credential,
     sandbox: false,
   }));
-  if (sandbox)
-    published.push({
-      id: SANDBOX_ID,
-      name: SANDBOX_NAME,
-      vendor: SANDBOX_NAME,
-      protocol: 'chat',
-      baseUrl: sandbox.baseUrl,
-      sealedCredential: null,
-      sandbox: true,
-    });
+  if (sandbox) published.push(...PROTOCOLS.map((protocol) => sandboxUpstream(sandbox, protocol)));
   return {
     models: models.map((row) =>
       toModel(
@@ -114,6 +116,25 @@ export async function readCatalog(
     ),
     upstreams: published,
   };
+}
+
+function sandboxUpstream({ baseUrl }: SandboxUpstream, protocol: ProviderProtocol): SnapshotUpstream {
+  const { id, basePath } = SANDBOX_ENDPOINTS[protocol];
+  const name = protocol === 'chat' ? SANDBOX_NAME : `${SANDBOX_NAME}-${protocol}`;
+  const url = `${new URL(baseUrl).origin}${basePath}`;
+  return { id, name, vendor: SANDBOX_NAME, protocol, baseUrl: url, sealedCredential: null, sandbox: true };
+}
+
+/** The sandbox answers for a model in the protocols of the model's own vendor. */
+function sandboxRoutes(vendorCode: string, providerModel: string): SnapshotRoute[] {
+  const vendor = VENDORS.find((each) => each.code === vendorCode);
+  const endpoints = vendor === undefined ? [{ protocol: 'chat' as const, priority: 0 }] : endpointsOf(vendor);
+  return endpoints.map(({ protocol, priority }) => ({
+    upstreamId: SANDBOX_ENDPOINTS[protocol].id,
+    providerModel,
+    weight: 1,
+    priority,
+  }));
 }
 
 function toModel(
@@ -131,8 +152,7 @@ function toModel(
     weight: route.weight,
     priority: route.priority,
   }));
-  if (routes.length === 0 && sandboxed)
-    routes.push({ upstreamId: SANDBOX_ID, providerModel: row.provider_model, weight: 1, priority: 0 });
+  if (routes.length === 0 && sandboxed) routes.push(...sandboxRoutes(row.vendor, row.provider_model));
   return {
     id: row.id,
     vendor: row.vendor,

@@ -6,12 +6,10 @@ import {
   reservedTokens,
   worstCaseCost,
 } from '#data-plane/admission/worst-case-cost.ts';
-import { chatDialect } from '#data-plane/dialects/chat/chat-dialect.ts';
-import { providerChatBody } from '#data-plane/dialects/chat/provider-request.ts';
-import { type ChatRequest, readChatRequest } from '#data-plane/dialects/chat/read-request.ts';
-import type { AnswerReader } from '#data-plane/dialects/dialect.ts';
+import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import { type AttemptOutcome, ForwardAttempt } from '#data-plane/lanes/forward.ts';
+import { Attempt, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
+import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
 import type {
@@ -19,11 +17,11 @@ import type {
   CompiledRoute,
   CompiledSnapshot,
 } from '#data-plane/snapshot/compiled-snapshot.ts';
-import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
+import { chooseLane, needsUnderstanding, type UnderstoodBody, understand } from './choose-lane.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
@@ -31,7 +29,8 @@ import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
   readonly body: Buffer;
-  readonly request: ChatRequest;
+  readonly request: WatchedRequest;
+  readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
@@ -41,7 +40,7 @@ interface AdmittedRequest {
 /** How the last attempt ended, and what its answer told on the way. */
 interface ForwardEnd {
   readonly outcome: AttemptOutcome;
-  readonly reader: AnswerReader | undefined;
+  readonly lane: AnswerLane | undefined;
 }
 
 /**
@@ -51,27 +50,29 @@ interface ForwardEnd {
 export class InferenceEndpoint {
   readonly #gateway: Gateway;
   readonly #refusals: RefusalRecords;
+  readonly #dialect: ClientDialect;
 
-  constructor(gateway: Gateway, refusals: RefusalRecords) {
+  constructor(gateway: Gateway, refusals: RefusalRecords, dialect: ClientDialect) {
     this.#gateway = gateway;
     this.#refusals = refusals;
+    this.#dialect = dialect;
   }
 
   /** Must be called inside the route's handler: it starts to read the body, once the key is known. */
   handle(exchange: Exchange): void {
     const { snapshots, clock, bodyLimits } = this.#gateway;
     const snapshot = snapshots.current();
-    const secret = presentedKey(exchange.intake, 'bearer');
+    const secret = presentedKey(exchange.intake, this.#dialect.keyPreference);
     const caller = authenticate(secret, exchange.shape, snapshot, clock.nowMs());
     if (isFault(caller)) {
       answerFault(exchange, caller);
       return;
     }
     if ('fault' in caller) {
-      this.#refuse(exchange, openFacts('chat', caller.key), caller.fault);
+      this.#refuse(exchange, openFacts(this.#dialect.name, caller.key), caller.fault);
       return;
     }
-    const facts = openFacts('chat', caller);
+    const facts = openFacts(this.#dialect.name, caller);
     exchange.writer.onAborted = () => exchange.intake.discardBody();
     exchange.intake.readBody(bodyLimits, (body) => {
       if (isFault(body)) this.#refuse(exchange, facts, body);
@@ -101,14 +102,14 @@ export class InferenceEndpoint {
         fault: unexpectedFault(this.#gateway, exchange, error),
         retryable: false,
       } as const,
-      reader: undefined,
+      lane: undefined,
     }));
     const result = resultOf(admitted, end);
     const usedTokens = promptTokens(result.usage) + result.usage.output;
     this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
     this.#noteFailure(exchange, facts, end.outcome);
     const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
-    this.#gateway.spool.append(record, () => finish(exchange, end.outcome));
+    this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
   }
 
   async #admit(
@@ -117,7 +118,7 @@ export class InferenceEndpoint {
     body: Buffer,
   ): Promise<AdmittedRequest | Fault> {
     const { quotas, spool, clock, random } = this.#gateway;
-    const request = readChatRequest(body);
+    const request = this.#dialect.readRequest(body);
     if (isFault(request)) return request;
     this.#noteRequest(facts, request);
     const resolved = resolveModel(request.model, facts.key, snapshot);
@@ -125,20 +126,24 @@ export class InferenceEndpoint {
     const { model, alias } = resolved;
     facts.model = model.config.id;
     facts.alias = alias;
-    const effortFault = checkReasoningEffort(request, model);
+    const effortFault = checkReasoningEffort(request, model, this.#dialect.effortParam);
     if (effortFault !== undefined) return effortFault;
     const price = priceAt(model.prices, clock.nowMs());
-    const attempts = planAttempts(model, 'chat', random);
+    const attempts = planAttempts(model, this.#dialect.forwardProtocol, random);
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
+    const understood = needsUnderstanding(this.#dialect, attempts)
+      ? understand(this.#dialect, body)
+      : undefined;
+    if (isFault(understood)) return understood;
     const hold = await quotas.hold({
       key: facts.key,
       worstCaseNano: worstCaseCost(request, model.config, price),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, request, model, price, attempts, hold };
+    return isFault(hold) ? hold : { body, request, understood, model, price, attempts, hold };
   }
 
-  #noteRequest(facts: RequestFacts, request: ChatRequest): void {
+  #noteRequest(facts: RequestFacts, request: WatchedRequest): void {
     facts.requestedModel = request.model;
     facts.stream = request.stream;
     if (request.endUser === undefined) return;
@@ -147,41 +152,32 @@ export class InferenceEndpoint {
 
   /** Tries the planned routes in turn, until one answers, the client's own mistake shows or content has been sent. */
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
-    let end: ForwardEnd = { outcome: CLIENT_LEFT, reader: undefined };
+    let end: ForwardEnd = { outcome: CLIENT_LEFT, lane: undefined };
     for (const route of admitted.attempts) {
-      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, reader: end.reader };
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
       facts.upstream = route.upstream;
-      const attempt = this.#startAttempt(exchange, admitted, route);
+      const choice = chooseLane({ exchange, dialect: this.#dialect, route, ...admitted });
+      if (isFault(choice))
+        return { outcome: { kind: 'failed', fault: choice, retryable: false }, lane: undefined };
+      facts.lane = choice.kind;
+      const { upstreams, watch, silenceLimits } = this.#gateway;
+      const attempt = new Attempt({
+        client: upstreams,
+        watch,
+        limits: silenceLimits,
+        lane: choice.lane,
+        writer: exchange.writer,
+        request: choice.request,
+        stream: admitted.request.stream,
+        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
+      });
       attempt.onFirstContent = () => {
         facts.firstTokenMs = Math.round(this.#gateway.clock.monotonicMs() - exchange.startedAtMs);
       };
-      end = { outcome: await attempt.outcome, reader: attempt.reader };
+      end = { outcome: await attempt.outcome, lane: choice.lane };
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
     return end;
-  }
-
-  #startAttempt(exchange: Exchange, admitted: AdmittedRequest, route: CompiledRoute): ForwardAttempt {
-    const { upstreams, watch, silenceLimits } = this.#gateway;
-    const { request, body, model } = admitted;
-    const { upstream } = route;
-    return new ForwardAttempt({
-      client: upstreams,
-      watch,
-      limits: silenceLimits,
-      dialect: chatDialect,
-      writer: exchange.writer,
-      request: {
-        origin: upstream.origin,
-        path: `${upstream.basePath}/chat/completions`,
-        headers: providerHeaders(upstream, request.stream),
-        body: providerChatBody(body, request, route.providerModel),
-      },
-      stream: request.stream,
-      hidesUsageChunk: !request.wantsUsageChunk,
-      modelName: Buffer.from(JSON.stringify(model.config.id)),
-      successHeaders: successHeaders(exchange, model, route, request.stream),
-    });
   }
 
   /** Answers a request that never reached a provider. */
@@ -214,14 +210,18 @@ const CLIENT_LEFT: AttemptOutcome = { kind: 'client_left' };
 const REASONING_EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']);
 
 /** The documented values, and those that the model's own capabilities list beyond them (`max`). */
-function checkReasoningEffort(request: ChatRequest, model: CompiledModel): Fault | undefined {
+function checkReasoningEffort(
+  request: WatchedRequest,
+  model: CompiledModel,
+  param: string,
+): Fault | undefined {
   const { reasoningEffort } = request;
   if (reasoningEffort === undefined || REASONING_EFFORTS.has(reasoningEffort)) return undefined;
   if (model.config.capabilities.reasoning?.effort?.includes(reasoningEffort)) return undefined;
   return fault(
     'unsupported_parameter',
-    "'reasoning_effort' must be one of none, minimal, low, medium, high, xhigh.",
-    { param: 'reasoning_effort' },
+    `'${param}' must be one of none, minimal, low, medium, high, xhigh.`,
+    { param },
   );
 }
 
@@ -232,22 +232,32 @@ function unavailable(model: string): Fault {
   );
 }
 
+/** Longest list of dropped fields that a header shows. */
+const MAX_DROPPED_HEADER = 1_000;
+
 function successHeaders(
   exchange: Exchange,
-  model: CompiledModel,
+  { model, request }: AdmittedRequest,
   route: CompiledRoute,
-  isStream: boolean,
+  dropped: readonly string[],
 ): string[] {
-  const headers = baseHeaders(exchange, isStream ? 'text/event-stream; charset=utf-8' : 'application/json');
+  const type = request.stream ? 'text/event-stream; charset=utf-8' : 'application/json';
+  const headers = baseHeaders(exchange, type);
   headers.push('x-crossmodel-model', model.config.id);
-  if (isStream) headers.push('cache-control', 'no-cache');
+  if (request.stream) headers.push('cache-control', 'no-cache');
   if (route.upstream.sandbox) headers.push('x-crossmodel-sandbox', 'true');
+  if (dropped.length > 0) headers.push('x-crossmodel-dropped', headerText(dropped.join(', ')));
   return headers;
+}
+
+/** Field names are the client's own text: only visible ASCII may stand in a header. */
+function headerText(text: string): string {
+  return text.slice(0, MAX_DROPPED_HEADER).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 /** What the request comes to: failures cost nothing, everything else what was produced. */
 function resultOf(admitted: AdmittedRequest, end: ForwardEnd): RequestResult {
-  const { outcome, reader } = end;
+  const { outcome, lane } = end;
   switch (outcome.kind) {
     case 'failed':
       return unbilled(
@@ -259,39 +269,40 @@ function resultOf(admitted: AdmittedRequest, end: ForwardEnd): RequestResult {
       return unbilled('error', 200, outcome.fault.kind);
     case 'client_left': {
       const closed = FAULTS.client_closed.status;
-      if (reader === undefined) return unbilled('aborted', closed, 'client_closed');
-      return billed(admitted, reader, { status: 'aborted', httpStatus: closed, errorCode: 'client_closed' });
+      if (lane === undefined) return unbilled('aborted', closed, 'client_closed');
+      return billed(admitted, lane, { status: 'aborted', httpStatus: closed, errorCode: 'client_closed' });
     }
     case 'complete':
-      if (reader === undefined) throw new Error('A complete answer has a reader');
-      return billed(admitted, reader, { status: 'success', httpStatus: 200, errorCode: null });
+      if (lane === undefined) throw new Error('A complete answer has a lane');
+      return billed(admitted, lane, { status: 'success', httpStatus: 200, errorCode: null });
   }
 }
 
 function billed(
   admitted: AdmittedRequest,
-  reader: AnswerReader,
+  lane: AnswerLane,
   ending: Pick<RequestResult, 'status' | 'httpStatus' | 'errorCode'>,
 ): RequestResult {
   const { request, model, price } = admitted;
-  const usage: TokenUsage = reader.usage ?? {
+  const usage: TokenUsage = lane.usage ?? {
     ...NO_TOKENS,
     input: estimatedInputTokens(request.prompt, model.config),
-    output: estimatedTextTokens(reader.textBytes),
+    output: estimatedTextTokens(lane.textBytes),
     source: 'estimated',
   };
   return { ...ending, usage, priceVersionId: price.id, costNano: costOf(usage, price) };
 }
 
 /** Sends the client what is still due, now that the request is recorded. */
-function finish(exchange: Exchange, outcome: AttemptOutcome): void {
+function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDialect): void {
   switch (outcome.kind) {
     case 'complete':
     case 'broken':
       outcome.finish();
       return;
     case 'failed':
-      if (exchange.writer.committed) exchange.writer.breakOff(chatDialect.encodeStreamFault(outcome.fault));
+      if (exchange.writer.committed)
+        exchange.writer.breakOff(dialect.forward.encodeStreamFault(outcome.fault));
       else answerFault(exchange, outcome.fault);
       return;
     case 'client_left':

@@ -16,6 +16,7 @@ export interface RequestFacts {
   stream: boolean;
   endUser: string | null;
   upstream: CompiledUpstream | null;
+  lane: UsageRecord['lane'];
   firstTokenMs: number | null;
 }
 
@@ -29,6 +30,7 @@ export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
     stream: false,
     endUser: null,
     upstream: null,
+    lane: null,
     firstTokenMs: null,
   };
 }
@@ -67,7 +69,7 @@ export function buildRecord(
     model: facts.model,
     alias: facts.alias,
     dialect: facts.dialect,
-    lane: facts.upstream === null ? null : 'forward',
+    lane: facts.lane,
     upstream: facts.upstream?.name ?? null,
     sandbox: facts.upstream?.sandbox ?? false,
     stream: facts.stream,

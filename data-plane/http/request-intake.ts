@@ -14,6 +14,10 @@ export class RequestIntake {
   readonly path: string;
   readonly authorization: string;
   readonly xApiKey: string;
+  /** Query string without the question mark. */
+  readonly query: string;
+  readonly anthropicVersion: string;
+  readonly anthropicBeta: string;
   readonly #contentLength: string;
   readonly #contentEncoding: string;
   readonly #response: HttpResponse;
@@ -25,6 +29,9 @@ export class RequestIntake {
     this.path = request.getUrl();
     this.authorization = request.getHeader('authorization');
     this.xApiKey = request.getHeader('x-api-key');
+    this.query = request.getQuery();
+    this.anthropicVersion = request.getHeader('anthropic-version');
+    this.anthropicBeta = request.getHeader('anthropic-beta');
     this.#contentLength = request.getHeader('content-length');
     this.#contentEncoding = request.getHeader('content-encoding');
   }

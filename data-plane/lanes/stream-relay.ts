@@ -10,7 +10,7 @@ import type { AnswerRelay, StreamState } from './lane.ts';
 import { outgoing } from './outgoing-bytes.ts';
 
 export interface StreamRelayOptions {
-  readonly writer: ResponseWriter;
+  readonly writer: Pick<ResponseWriter, 'write'>;
   readonly reader: AnswerReader;
   /** The catalog id as a JSON string, quotes included: the model that the client sees. */
   readonly modelName: Buffer;

@@ -1,11 +1,11 @@
-import type { StreamEncoder, ProviderCodec } from '#data-plane/dialects/codec.ts';
+import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts';
+import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
+import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
-import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { FAULTS, type Fault } from '#shared/fault.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
-import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { AnswerRelay, StreamState } from './lane.ts';
 
 /** Events before the first content are held back, up to this size, so that another provider can still be tried. */

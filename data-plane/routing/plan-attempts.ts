@@ -5,20 +5,26 @@ import type { ProviderProtocol } from '#shared/usage-record.ts';
 const MAX_ATTEMPTS = 4;
 
 /**
- * The routes to try for a model, best first: by priority, and by weighted lot among equals, so that load spreads. Only
- * routes whose upstream speaks `protocol`. `random` yields numbers in [0, 1).
+ * The routes to try for a model, best first: those whose upstream speaks the client's own `protocol`, then by priority, and
+ * by weighted lot among equals, so that load spreads. `random` yields numbers in [0, 1).
  */
 export function planAttempts(
   model: CompiledModel,
-  protocol: ProviderProtocol,
+  protocol: ProviderProtocol | undefined,
   random: () => number,
 ): readonly CompiledRoute[] {
   const { routes } = model;
-  const [only] = routes;
-  if (only !== undefined && routes.length === 1) return only.upstream.protocol === protocol ? routes : [];
-  const candidates = routes.filter((route) => route.upstream.protocol === protocol);
+  if (routes.length <= 1) return routes;
+  const isNative = (route: CompiledRoute): boolean => route.upstream.protocol === protocol;
+  const natives = routes.filter(isNative);
+  const others = routes.filter((route) => !isNative(route));
+  return [...drawAll(natives, random), ...drawAll(others, random)].slice(0, MAX_ATTEMPTS);
+}
+
+function drawAll(routes: readonly CompiledRoute[], random: () => number): CompiledRoute[] {
+  const candidates = [...routes];
   const plan: CompiledRoute[] = [];
-  while (candidates.length > 0 && plan.length < MAX_ATTEMPTS) {
+  while (candidates.length > 0) {
     const next = drawNext(candidates, random);
     plan.push(next);
     candidates.splice(candidates.indexOf(next), 1);

@@ -17,7 +17,8 @@ export function grammarFaults(events: readonly TurnEvent[]): string[] {
         nextIndex += 1;
         if (endedChoices.has(event.choice)) say('its choice has ended');
         for (const other of open.values()) {
-          const interleave = event.kind === 'part_start' && event.part === 'tool_call' && other.part === 'tool_call';
+          const interleave =
+            event.kind === 'part_start' && event.part === 'tool_call' && other.part === 'tool_call';
           if (other.choice === event.choice && !interleave) say('another part of its choice is open');
         }
         if (event.kind === 'part_start') open.set(event.index, event);
@@ -76,10 +77,24 @@ export function foldAnswer(events: readonly TurnEvent[]): FoldedAnswer {
   for (const event of events) {
     if (event.kind === 'part_start') {
       const call = event.part === 'tool_call' ? { callId: event.callId, name: event.name } : {};
-      const signed = event.part === 'tool_call' && event.signature !== undefined ? { signature: event.signature } : {};
-      parts.set(event.index, { part: event.part, choice: event.choice, text: '', citations: 0, ...call, ...signed });
+      const signed =
+        event.part === 'tool_call' && event.signature !== undefined ? { signature: event.signature } : {};
+      parts.set(event.index, {
+        part: event.part,
+        choice: event.choice,
+        text: '',
+        citations: 0,
+        ...call,
+        ...signed,
+      });
     } else if (event.kind === 'native_part') {
-      parts.set(event.index, { part: 'native', choice: event.choice, text: '', citations: 0, native: event.value });
+      parts.set(event.index, {
+        part: 'native',
+        choice: event.choice,
+        text: '',
+        citations: 0,
+        native: event.value,
+      });
     } else if (event.kind === 'choice_end') reasons[event.choice] = event.reason;
     else if (event.kind === 'usage') usage = event.usage;
     else if ('index' in event) {
@@ -95,5 +110,8 @@ export function foldAnswer(events: readonly TurnEvent[]): FoldedAnswer {
 
 /** All text of one kind of part, joined. */
 export function saidAs(part: string, answer: FoldedAnswer): string {
-  return answer.parts.filter((item) => item.part === part).map((item) => item.text).join('');
+  return answer.parts
+    .filter((item) => item.part === part)
+    .map((item) => item.text)
+    .join('');
 }

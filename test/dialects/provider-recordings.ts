@@ -5,10 +5,12 @@ import { isJsonObject } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
-import { SHARED_MATERIAL } from '#test/setup/settings.ts';
+import { sharedMaterialFolder } from '#test/setup/settings.ts';
 
-/** Folder with recorded provider traffic; tests that need it are left out without it. */
-export const wireFolder = SHARED_MATERIAL === undefined ? undefined : join(SHARED_MATERIAL, 'wire');
+const sharedMaterial = sharedMaterialFolder();
+/** Recorded traffic and published schemas; tests that need them are left out without them. */
+export const wireFolder = sharedMaterial === undefined ? undefined : join(sharedMaterial, 'wire');
+export const specFolder = sharedMaterial === undefined ? undefined : join(sharedMaterial, 'specs');
 export const hasRecordings = wireFolder !== undefined && existsSync(wireFolder);
 
 export interface Recording {
@@ -23,7 +25,9 @@ export interface Recording {
 /** Every recording of a protocol below the given folders of the material, nested ones included. */
 export function recordingsOf(protocol: string, folders: readonly string[]): Recording[] {
   if (wireFolder === undefined) return [];
-  return folders.flatMap((folder) => readFolder(join(wireFolder, folder), folder)).filter((recording) => recording.protocol === protocol);
+  return folders
+    .flatMap((folder) => readFolder(join(wireFolder, folder), folder))
+    .filter((recording) => recording.protocol === protocol);
 }
 
 function readFolder(path: string, name: string): Recording[] {

@@ -32,6 +32,7 @@ export class ChoiceDecoder {
   readonly #emit: EmitTurnEvent;
   readonly #calls: Call[] = [];
   #details: JsonObject[] = [];
+  #thought = '';
   #rawReason: string | undefined;
   #refused = false;
   #sawDelta = false;
@@ -86,11 +87,15 @@ export class ChoiceDecoder {
   #readThoughts(answer: JsonObject): void {
     const details = objectsOf(answer.reasoning_details);
     const told = filledText(answer.reasoning_content) ?? filledText(answer.reasoning);
-    const text = told ?? details.map(textOfDetail).join('');
+    const typed = details.map(textOfDetail).join('');
+    // Some repeat the thought they told piece by piece, whole and with its state, when it has ended.
+    const repeats = typed !== '' && typed === this.#thought && this.#details.length === 0;
+    const text = told ?? (repeats ? '' : typed);
     if (text === '' && details.every((entry) => signatureOfDetails([entry]) === undefined)) return;
     const summary = details.some((entry) => entry.type === 'reasoning.summary');
     this.#think(text, summary || (details.length === 0 && this.#thoughtIsSummary()));
     this.#details.push(...details);
+    this.#thought += text;
   }
 
   #think(text: string, summary: boolean): void {
@@ -109,6 +114,7 @@ export class ChoiceDecoder {
   #endThought(): void {
     const signature = signatureOfDetails(mergeDetails(this.#details));
     this.#details = [];
+    this.#thought = '';
     if (signature !== undefined) this.#parts.sign(this.#index, signature);
     if (this.#parts.openProse(this.#index)?.kind === 'reasoning') this.#parts.closeProse(this.#index);
   }

@@ -1,0 +1,144 @@
+import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
+import type { JsonObject, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
+import type { TurnRequest } from '#data-plane/dialects/turn.ts';
+import type { RequestIntake } from '#data-plane/http/request-intake.ts';
+import { ForwardLane } from '#data-plane/lanes/forward-lane.ts';
+import type { AnswerLane } from '#data-plane/lanes/lane.ts';
+import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
+import type { CompiledModel, CompiledRoute } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
+import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
+import { type Fault, fault, isFault } from '#shared/fault.ts';
+import { uuidTimeMs } from '#shared/identifiers.ts';
+import type { Exchange } from './exchange.ts';
+
+const MS_PER_SECOND = 1_000;
+
+/** A body that a route needs understood. */
+export interface UnderstoodBody {
+  readonly json: JsonObject;
+  readonly turn: TurnRequest;
+}
+
+export interface LaneRequest {
+  readonly exchange: Exchange;
+  readonly dialect: ClientDialect;
+  readonly route: CompiledRoute;
+  readonly body: Buffer;
+  readonly request: WatchedRequest;
+  readonly understood: UnderstoodBody | undefined;
+  readonly model: CompiledModel;
+}
+
+/** What is sent to one provider and how its answer comes back. */
+export interface LaneChoice {
+  readonly kind: 'forward' | 'translate';
+  readonly lane: AnswerLane;
+  readonly request: UpstreamRequest;
+  /** Request fields that have no effect at this provider. */
+  readonly dropped: readonly string[];
+}
+
+/** Whether one of the routes speaks another protocol than the client, so that the body has to be understood. */
+export function needsUnderstanding(dialect: ClientDialect, routes: readonly CompiledRoute[]): boolean {
+  return routes.some((route) => route.upstream.protocol !== dialect.forwardProtocol);
+}
+
+/** Parses a body that the byte scanner has already found to be a JSON object, and decodes it. */
+export function understand(dialect: ClientDialect, body: Buffer): UnderstoodBody | Fault {
+  const json = JSON.parse(body.toString('utf8')) as JsonObject;
+  const turn = dialect.codec.decodeRequest(json);
+  return isFault(turn) ? turn : { json, turn };
+}
+
+/** The forward lane where the provider speaks the client's dialect, else the translate lane. */
+export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
+  return asked.route.upstream.protocol === asked.dialect.forwardProtocol ? forward(asked) : translate(asked);
+}
+
+function forward({ exchange, dialect, route, body, request, model }: LaneRequest): LaneChoice {
+  const { upstream, providerModel } = route;
+  return {
+    kind: 'forward',
+    lane: new ForwardLane({
+      dialect: dialect.forward,
+      hidesUsageChunk: dialect.hidesUsageChunk(request),
+      modelName: Buffer.from(JSON.stringify(model.config.id)),
+    }),
+    request: {
+      origin: upstream.origin,
+      path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
+      headers: [...providerHeaders(upstream, request.stream), ...dialectHeaders(dialect, exchange.intake)],
+      body: dialect.forwardBody(body, request, providerModel),
+    },
+    dropped: [],
+  };
+}
+
+function translate({
+  exchange,
+  dialect,
+  route,
+  request,
+  understood,
+  model,
+}: LaneRequest): LaneChoice | Fault {
+  if (understood === undefined) return fault('internal_error', 'An internal error occurred. Please retry.');
+  const { upstream } = route;
+  const provider = providerCodecs[upstream.protocol];
+  const encoded = provider.encodeRequest(understood.turn, targetOf(model, route));
+  if (isFault(encoded)) return encoded;
+  return {
+    kind: 'translate',
+    lane: new TranslateLane({
+      client: dialect.codec,
+      provider,
+      answer: {
+        idSeed: exchange.requestId.replaceAll('-', ''),
+        model: model.config.id,
+        createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
+        body: understood.json,
+      },
+      encodeStreamFault: dialect.forward.encodeStreamFault,
+    }),
+    request: {
+      origin: upstream.origin,
+      path: `${upstream.basePath}${encoded.path}`,
+      headers: [...providerHeaders(upstream, request.stream), ...encoded.headers],
+      body: Buffer.from(JSON.stringify(encoded.body)),
+    },
+    dropped: encoded.dropped,
+  };
+}
+
+function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
+  const { capabilities, maxOutputTokens } = model.config;
+  const { reasoning, temperature, json } = capabilities;
+  return {
+    providerModel: route.providerModel,
+    vendor: route.upstream.vendor,
+    maxOutputTokens: maxOutputTokens ?? undefined,
+    capabilities: {
+      reasoningEfforts: reasoning?.effort,
+      thinkingBudget: reasoning?.budget_tokens !== undefined,
+      reasoning: reasoning !== undefined,
+      ...(temperature === null ? {} : { temperature }),
+      ...(json === null ? {} : { structuredOutput: json }),
+    },
+  };
+}
+
+const DEFAULT_ANTHROPIC_VERSION = '2023-06-01';
+
+/** Headers of the client that belong to its dialect: an Anthropic provider needs the version and honours the betas. */
+function dialectHeaders(dialect: ClientDialect, intake: RequestIntake): string[] {
+  if (dialect.name !== 'messages') return [];
+  const headers = ['anthropic-version', intake.anthropicVersion || DEFAULT_ANTHROPIC_VERSION];
+  if (intake.anthropicBeta !== '') headers.push('anthropic-beta', intake.anthropicBeta);
+  return headers;
+}
+
+function queryOf(intake: RequestIntake): string {
+  return intake.query ? `?${intake.query}` : '';
+}
