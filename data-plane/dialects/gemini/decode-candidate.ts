@@ -5,7 +5,7 @@ import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { citationsOf } from './citations.ts';
 import { logprobsOf } from './logprobs.ts';
 import { PartialArguments } from './partial-arguments.ts';
-import { FINISH_REASONS, NUMBERED_FINISH_REASONS, type SignaturePlace } from './wire.ts';
+import { FINISH_REASONS, NUMBERED_FINISH_REASONS, type SignaturePlace, USABLE_WITH_CALLS } from './wire.ts';
 
 interface FragmentedCall {
   readonly part: number;
@@ -50,8 +50,10 @@ export class CandidateDecoder {
   /** `failed` when the answer was cut or cannot be used. */
   reason(): FinishReason | 'failed' {
     const stated = this.#statedReason();
-    if (this.#callCount > 0 && (stated === 'stop' || stated === 'failed')) return 'tool_calls';
-    if (stated === 'failed' && this.#saidSomething && this.#rawReason === 'OTHER') return 'stop';
+    if (stated === 'stop' && this.#callCount > 0) return 'tool_calls';
+    if (stated !== 'failed' || typeof this.#rawReason !== 'string') return stated;
+    if (this.#callCount > 0 && USABLE_WITH_CALLS.has(this.#rawReason)) return 'tool_calls';
+    if (this.#saidSomething && this.#rawReason === 'OTHER') return 'stop';
     return stated;
   }
 

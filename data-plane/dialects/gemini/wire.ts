@@ -49,3 +49,9 @@ export const FINISH_REASONS: readonly (readonly [string, Meaning | undefined])[]
 
 /** How many of {@link FINISH_REASONS} may be told by their number. */
 export const NUMBERED_FINISH_REASONS = 6;
+
+/** Failures of which the calls can still be told: their client knows best what to do with a tool that it does not have. */
+export const USABLE_WITH_CALLS: ReadonlySet<string> = new Set([
+  'UNEXPECTED_TOOL_CALL',
+  'TOO_MANY_TOOL_CALLS',
+]);
