@@ -40,7 +40,7 @@ class InputReader {
       this.#fields.refuse('invalid_messages', path, `'${path}' must be an object.`);
       return;
     }
-    const type = textOf(item.type) ?? (item.role === undefined ? 'item_reference' : 'message');
+    const type = textOf(item.type) ?? impliedType(item);
     switch (type) {
       case 'message':
         this.#message(item, path);
@@ -66,6 +66,9 @@ class InputReader {
           path,
           `'${path}' refers to a stored item; nothing is stored here, so send the item itself.`,
         );
+        return;
+      case undefined:
+        this.#fields.refuse('invalid_messages', `${path}.type`, `'${path}.type' must be a string.`);
         return;
       default:
         this.#native(type, item);
@@ -173,6 +176,12 @@ class InputReader {
     this.messages.push({ role: kind === 'assistant' ? 'assistant' : 'user', parts });
     return parts;
   }
+}
+
+/** Messages may leave out their type, and so may references to stored items. */
+function impliedType(item: JsonObject): string | undefined {
+  if (item.role !== undefined) return 'message';
+  return item.id === undefined ? undefined : 'item_reference';
 }
 
 function textsOf(value: JsonValue | undefined): readonly string[] {

@@ -57,6 +57,8 @@ class InputWriter {
         this.#item(part, message, position, partPath);
         return;
       }
+      // Clients write an empty text beside calls; as a message of its own it would say that nothing was said.
+      if (message.role === 'assistant' && part.kind === 'text' && part.text === '') return;
       const ownPhase = part.kind === 'text' ? part.phase : undefined;
       if (ownPhase !== phase) flush();
       phase = ownPhase;

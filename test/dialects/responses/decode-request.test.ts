@@ -198,6 +198,7 @@ describe('a Responses request', () => {
       'unsupported_responses_feature',
       'input[0]',
     ],
+    ['an item without a type', { input: [{ text: 'x' }] }, 'invalid_messages', 'input[0].type'],
     [
       'an unknown role',
       { input: [{ role: 'tool', content: 'x' }] },

@@ -1,0 +1,3 @@
+import { describeProperties } from './responses-properties.ts';
+
+describeProperties(100_000);
