@@ -264,6 +264,16 @@ function skipPlainWords(from: number): number {
   return Math.max(at, index << 2);
 }
 
+/** Scans one JSON string from its opening quote; the offset behind its closing quote, or -1 when it is none. */
+export function scanJsonString(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] !== QUOTE) return FAILED;
+  input = bytes;
+  limit = end;
+  const stringEnd = scanString(start);
+  input = NOTHING;
+  return stringEnd;
+}
+
 function hasFourHexDigits(at: number): boolean {
   if (at + 4 > limit) return false;
   for (let index = at; index < at + 4; index += 1) {

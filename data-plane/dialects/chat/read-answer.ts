@@ -8,6 +8,7 @@ import {
 } from '#data-plane/json/json-watch.ts';
 import { SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
+import { ChunkTemplate } from './chunk-template.ts';
 import { readChatUsage } from './read-usage.ts';
 
 const SLOTS = {
@@ -22,6 +23,7 @@ const SLOTS = {
   text: 8,
   generated: 9,
   ignored: 10,
+  padding: 11,
 } as const;
 
 const text = { slot: SLOTS.text };
@@ -85,6 +87,8 @@ const ANSWER_WATCH: JsonWatch = {
     x_groq: { slot: ignored, within: { fields: watchFields({ usage: { slot: SLOTS.vendorUsage } }) } },
     choices: { slot: SLOTS.choices, within: { items: { slot: SLOTS.choice, within: choice } } },
     error: { slot: SLOTS.error },
+    obfuscation: { slot: SLOTS.padding },
+    p: { slot: SLOTS.padding },
   }),
 };
 
@@ -111,17 +115,50 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
   #hasContent = false;
   #hasError = false;
   #hasUsage = false;
+  readonly #template = new ChunkTemplate();
+  #textStart = 0;
+  #textEnd = 0;
+  #textCount = 0;
+  #paddingStart = 0;
+  #paddingEnd = 0;
+  #hasGenerated = false;
+  #hasFinished = false;
 
   get finished(): boolean {
     return this.#seenChoices !== 0 && (this.#seenChoices & ~this.#finishedChoices) === 0;
   }
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
+    if (this.#template.matches(bytes, start, end)) return this.#readRepeated();
     if (isDone(bytes, start, end)) return PIECES.end;
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
     if (this.#hasError) return PIECES.error;
+    this.#learn(bytes, start, end);
     if (this.#hasContent) return PIECES.content;
     return this.#hasUsage && this.#choiceCount === 0 ? PIECES.usageOnly : PIECES.preamble;
+  }
+
+  /** A chunk that differs from the one before only in its text. */
+  #readRepeated(): Piece {
+    const { textLength, modelStart, modelEnd, hasOtherContent } = this.#template;
+    this.modelStart = modelStart;
+    this.modelEnd = modelEnd;
+    this.textBytes += textLength - QUOTES;
+    return textLength > QUOTES || hasOtherContent ? PIECES.content : PIECES.preamble;
+  }
+
+  /** Only a chunk that changes nothing but the text so far can be repeated without being read. */
+  #learn(bytes: Buffer, start: number, end: number): void {
+    if (this.#textCount !== 1 || this.#hasUsage || this.#hasFinished) return;
+    this.#template.learn(bytes, start, end, {
+      textStart: this.#textStart - start,
+      textEnd: this.#textEnd - start,
+      paddingStart: this.#paddingEnd === 0 ? 0 : this.#paddingStart - start,
+      paddingEnd: this.#paddingEnd === 0 ? 0 : this.#paddingEnd - start,
+      modelStart: this.modelEnd === 0 ? 0 : this.modelStart - start,
+      modelEnd: this.modelEnd === 0 ? 0 : this.modelEnd - start,
+      hasOtherContent: this.#hasGenerated,
+    });
   }
 
   readBody(bytes: Buffer): Piece {
@@ -141,6 +178,10 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
     this.#hasContent = false;
     this.#hasError = false;
     this.#hasUsage = false;
+    this.#hasGenerated = false;
+    this.#hasFinished = false;
+    this.#textCount = 0;
+    this.#paddingEnd = 0;
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
     this.#bytes = DONE;
     return valid && opensObject(bytes, start, end);
@@ -149,13 +190,18 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
   value(slot: number, kind: JsonKind, start: number, end: number): void {
     switch (slot) {
       case SLOTS.text:
-        if (kind === JSON_KINDS.string && end - start > QUOTES) {
-          this.textBytes += end - start - QUOTES;
+        this.#readText(kind, start, end);
+        return;
+      case SLOTS.generated:
+        if (kind !== JSON_KINDS.null) {
+          this.#hasGenerated = true;
           this.#hasContent = true;
         }
         return;
-      case SLOTS.generated:
-        if (kind !== JSON_KINDS.null) this.#hasContent = true;
+      case SLOTS.padding:
+        if (kind !== JSON_KINDS.string) return;
+        this.#paddingStart = start;
+        this.#paddingEnd = end;
         return;
       case SLOTS.model:
         if (kind !== JSON_KINDS.string) return;
@@ -186,12 +232,23 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
     }
   }
 
+  #readText(kind: JsonKind, start: number, end: number): void {
+    if (kind !== JSON_KINDS.string) return;
+    this.#textCount += 1;
+    this.#textStart = start;
+    this.#textEnd = end;
+    if (end - start === QUOTES) return;
+    this.textBytes += end - start - QUOTES;
+    this.#hasContent = true;
+  }
+
   #endChoice(): void {
     this.#choiceCount += 1;
     const bit = this.#choiceIndex >= 0 && this.#choiceIndex < TRACKED_CHOICES ? 1 << this.#choiceIndex : 0;
     this.#seenChoices |= bit;
     if (this.#choiceFinished) {
       this.#finishedChoices |= bit;
+      this.#hasFinished = true;
       this.#hasContent = true;
     }
     this.#choiceIndex = 0;
