@@ -7,6 +7,11 @@ import {
   us_socket_local_port,
 } from 'uWebSockets.js';
 import { fault } from '#shared/fault.ts';
+import {
+  chatClientDialect,
+  messagesClientDialect,
+  responsesClientDialect,
+} from './dialects/client-dialects.ts';
 import { showCredits, showUsage } from './endpoints/account-figures.ts';
 import {
   answerFault,
@@ -41,12 +46,21 @@ const MODEL_PATH = '/v1/models/';
 /** Starts the HTTP server; the only route table of the data plane. Rejects when the port cannot be had. */
 export function startServer(gateway: Gateway, host: string, port: number): Promise<RunningServer> {
   const refusals = new RefusalRecords(gateway.spool, gateway.clock);
-  const inference = new InferenceEndpoint(gateway, refusals);
+  const chat = new InferenceEndpoint(gateway, refusals, chatClientDialect);
+  const responses = new InferenceEndpoint(gateway, refusals, responsesClientDialect);
+  const messages = new InferenceEndpoint(gateway, refusals, messagesClientDialect);
   const doors = new Doors(gateway);
   const app = App();
 
   const openai = () => 'openai' as const;
-  doors.post(app, '/v1/chat/completions', openai, (exchange) => inference.handle(exchange));
+  doors.post(app, '/v1/chat/completions', openai, (exchange) => chat.handle(exchange));
+  doors.post(app, '/v1/responses', openai, (exchange) => responses.handle(exchange));
+  doors.post(
+    app,
+    '/v1/messages',
+    () => 'anthropic',
+    (exchange) => messages.handle(exchange),
+  );
   doors.get(app, '/v1/models', shapeByHeader, (exchange) => listModels(gateway, exchange));
   doors.get(app, `${MODEL_PATH}*`, shapeByHeader, (exchange) =>
     showModel(gateway, exchange, exchange.intake.path.slice(MODEL_PATH.length)),

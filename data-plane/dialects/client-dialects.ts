@@ -57,7 +57,7 @@ export const messagesClientDialect: ClientDialect<MessagesRequest> = {
   effortParam: 'output_config.effort',
   readRequest: readMessagesRequest,
   forwardProtocol: 'messages',
-  forwardPath: '/messages',
+  forwardPath: '/v1/messages',
   forward: messagesDialect,
   forwardBody: providerMessagesBody,
   hidesUsageChunk: () => false,

@@ -30,6 +30,8 @@ import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled
 interface AdmittedRequest {
   readonly body: Buffer;
   readonly request: WatchedRequest;
+  /** The endpoint's own, or the one that the body turned out to be in. */
+  readonly dialect: ClientDialect;
   readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
   readonly price: PriceVersion;
@@ -118,18 +120,19 @@ export class InferenceEndpoint {
     body: Buffer,
   ): Promise<AdmittedRequest | Fault> {
     const { quotas, spool, clock, random } = this.#gateway;
-    const request = this.#dialect.readRequest(body);
-    if (isFault(request)) return request;
+    const read = this.#read(body);
+    if (isFault(read)) return read;
+    const { dialect, request } = read;
     this.#noteRequest(facts, request);
     const resolved = resolveModel(request.model, facts.key, snapshot);
     if (isFault(resolved)) return resolved;
     const { model, alias } = resolved;
     facts.model = model.config.id;
     facts.alias = alias;
-    const effortFault = checkReasoningEffort(request, model, this.#dialect.effortParam);
+    const effortFault = checkReasoningEffort(request, model, dialect.effortParam);
     if (effortFault !== undefined) return effortFault;
     const price = priceAt(model.prices, clock.nowMs());
-    const attempts = planAttempts(model, this.#dialect.forwardProtocol, random);
+    const attempts = planAttempts(model, dialect.forwardProtocol, random);
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
     const understood = needsUnderstanding(this.#dialect, attempts)
       ? understand(this.#dialect, body)
@@ -140,7 +143,16 @@ export class InferenceEndpoint {
       worstCaseNano: worstCaseCost(request, model.config, price),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, request, understood, model, price, attempts, hold };
+    return isFault(hold) ? hold : { body, dialect, request, understood, model, price, attempts, hold };
+  }
+
+  #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
+    const request = this.#dialect.readRequest(body);
+    if (!isFault(request)) return { dialect: this.#dialect, request };
+    const dialect = this.#dialect.dialectOfRefused?.(body);
+    if (dialect === undefined) return request;
+    const other = dialect.readRequest(body);
+    return isFault(other) ? other : { dialect, request: other };
   }
 
   #noteRequest(facts: RequestFacts, request: WatchedRequest): void {
@@ -156,7 +168,7 @@ export class InferenceEndpoint {
     for (const route of admitted.attempts) {
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
       facts.upstream = route.upstream;
-      const choice = chooseLane({ exchange, dialect: this.#dialect, route, ...admitted });
+      const choice = chooseLane({ exchange, route, ...admitted });
       if (isFault(choice))
         return { outcome: { kind: 'failed', fault: choice, retryable: false }, lane: undefined };
       facts.lane = choice.kind;

@@ -60,6 +60,6 @@ export class ForwardLane implements AnswerLane {
   }
 
   encodeStreamFault(fault: Fault): Buffer {
-    return this.#options.dialect.encodeStreamFault(fault);
+    return this.#options.dialect.encodeStreamFault(fault, this.#reader.nextSequenceNumber);
   }
 }
