@@ -83,7 +83,7 @@ function parseEvent(text: string): JsonObject | undefined {
 /** Follows the blocks of one answer. Nothing is emitted after its end or a fault. */
 class AnswerReading {
   readonly #emit: EmitTurnEvent;
-  readonly #usage = new UsageReading();
+  readonly #usage = new UsageReading('totals');
   /** Open blocks by the provider's index. */
   readonly #open = new Map<number, OpenBlock>();
   #nextIndex = 0;

@@ -1,5 +1,5 @@
 import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
-import { isJsonObject } from '#data-plane/dialects/json-access.ts';
+import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { ContentWriting } from '#data-plane/dialects/messages/encode-content.ts';
 import { type Conversation, encodeConversation } from '#data-plane/dialects/messages/encode-conversation.ts';
 import { encodeTools } from '#data-plane/dialects/messages/encode-tools.ts';
@@ -162,7 +162,11 @@ const CARRIED_EXTRAS: Readonly<
   cache_control: { isRight: (value) => isJsonObject(value) && value.type === 'ephemeral' },
   container: { isRight: (value) => typeof value === 'string' || isJsonObject(value) },
   context_management: {
-    isRight: (value) => isJsonObject(value) && Array.isArray(value.edits),
+    // Compaction is charged beside the usage of the answer, where no other dialect looks.
+    isRight: (value) =>
+      isJsonObject(value) &&
+      Array.isArray(value.edits) &&
+      objectsOf(value.edits).every((edit) => !String(edit.type).startsWith('compact')),
     beta: 'context-management-2025-06-27',
   },
 };

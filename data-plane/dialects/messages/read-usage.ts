@@ -13,9 +13,16 @@ const UNCOUNTED_ITERATIONS: ReadonlySet<unknown> = new Set(['compaction', 'advis
 /**
  * Adds up what the provider says of one answer. The counts are disjoint already: input is without cached tokens, output
  * with thinking. A stream states them twice, cumulative; later statements may leave out what has not changed.
+ * `totals` reads what the provider calls the usage of the answer; `every pass` also what it lists beside it and charges
+ * for, which only clients of this dialect can ask for.
  */
 export class UsageReading {
   readonly #stated: JsonObject = {};
+  readonly #scope: 'totals' | 'every pass';
+
+  constructor(scope: 'totals' | 'every pass' = 'every pass') {
+    this.#scope = scope;
+  }
 
   /** The usage as known now; `undefined` while it was never stated. */
   add(usage: JsonValue | undefined): TurnUsage | undefined {
@@ -31,7 +38,8 @@ export class UsageReading {
     const stated = this.#stated;
     if (countOf(stated.output_tokens) === undefined && countOf(stated.input_tokens) === undefined)
       return undefined;
-    const extra = objectsOf(stated.iterations).filter((pass) => UNCOUNTED_ITERATIONS.has(pass.type));
+    const listed = this.#scope === 'totals' ? [] : objectsOf(stated.iterations);
+    const extra = listed.filter((pass) => UNCOUNTED_ITERATIONS.has(pass.type));
     const passes = [stated, ...extra];
     const [input = 0, output = 0, cacheRead = 0, cacheWrite = 0] = COUNTS.map((name) =>
       passes.reduce((sum, pass) => sum + (countOf(pass[name]) ?? 0), 0),

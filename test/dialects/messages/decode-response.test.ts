@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
 import { MESSAGES_PROVIDER } from '#data-plane/dialects/messages/messages-codec.ts';
+import { UsageReading } from '#data-plane/dialects/messages/read-usage.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { foldMessage, foldTurn } from './fold-turn.ts';
@@ -216,7 +217,7 @@ describe('a Messages answer', () => {
     expect(events.at(-2)).toMatchObject({ kind: 'choice_end', reason });
   });
 
-  it('counts each cache class once, and passes of the model that the totals leave out', () => {
+  it('counts each class of tokens once; passes beside the answer count only where they are charged', () => {
     const usage = {
       input_tokens: 10,
       output_tokens: 20,
@@ -231,16 +232,18 @@ describe('a Messages answer', () => {
       ],
     };
     const body = { type: 'message', id: 'msg_1', content: [], stop_reason: 'end_turn', usage };
-    expect(foldTurn(decodeBody(body)).usage).toEqual({
-      input: 1010,
-      output: 120,
+    const totals = {
+      input: 10,
+      output: 20,
       reasoning: 8,
       cacheRead: 300,
       cacheWrite5m: 30,
       cacheWrite1h: 40,
       source: 'upstream',
       serviceTier: 'priority',
-    });
+    };
+    expect(foldTurn(decodeBody(body)).usage).toEqual(totals);
+    expect(new UsageReading().add(usage)).toEqual({ ...totals, input: 1010, output: 120 });
   });
 
   it('without counts has unknown usage, not zero', () => {

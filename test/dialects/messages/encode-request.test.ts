@@ -514,9 +514,8 @@ describe('a turn sent to a Messages provider', () => {
     });
     expect(body).toMatchObject({ context_management, cache_control: { type: 'ephemeral' } });
     expect(headers.at(-1)).toBe('context-management-2025-06-27');
-    expect(encode({ extras: { context_management: [{ type: 'compaction' }] } }).dropped).toEqual([
-      'context_management',
-    ]);
+    for (const other of [[{ type: 'compaction' }], { edits: [{ type: 'compact_20260112' }] }])
+      expect(encode({ extras: { context_management: other } }).dropped).toEqual(['context_management']);
   });
 
   it('of any kind and order is sent in turns, or refused', () => {
