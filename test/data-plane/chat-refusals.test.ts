@@ -161,14 +161,6 @@ describe('a request that breaks a rule', () => {
     );
   });
 
-  it('asks for a model whose provider speaks a protocol that is not built', async () => {
-    const upstream = testUpstream(gateway.provider.origin, { protocol: 'gemini' });
-    gateway.snapshot.addModel(testModel({ id: 'gemini/one' }), [{ upstream, providerModel: 'one' }]);
-    expect(await post({ ...request, model: 'gemini/one' })).toMatchObject(
-      openai(503, 'api_error', 'model_unavailable', expect.any(String)),
-    );
-  });
-
   it('has a body beyond the limit, announced or not', async () => {
     const long = { ...request, padding: 'x'.repeat(5_000) };
     const tooLarge = openai(

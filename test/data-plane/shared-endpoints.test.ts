@@ -335,7 +335,7 @@ describe('health and unknown paths', () => {
       status: 404,
       json: { error: { code: 'not_found' } },
     });
-    expect(await get('/v1/messages', {}, 'POST')).toMatchObject({
+    expect(await get('/v1/messages/batches', {}, 'POST')).toMatchObject({
       status: 404,
       json: { type: 'error', error: { type: 'not_found_error' } },
     });
