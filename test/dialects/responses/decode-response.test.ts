@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { grammarFaults } from '#test/dialects/event-grammar.ts';
 import { foldTurn } from '#test/dialects/messages/fold-turn.ts';
 import { decodeStream, decodeWhole, payloadsOf, textsOf } from './answer-checks.ts';
 import { hasMaterial, readRecordings } from './responses-material.ts';
@@ -175,6 +176,27 @@ describe('a Responses stream', () => {
       ['a', '{"x":1}'],
       ['b', '{"y":2}'],
     ]);
+  });
+
+  it('text waits for a call whose arguments are still coming, and for no other', () => {
+    const call = { type: 'function_call', id: 'a', call_id: 'a', name: 'f', arguments: '' };
+    const piece = (delta: string) =>
+      frame({ type: 'response.function_call_arguments.delta', output_index: 0, delta });
+    const text = frame({
+      type: 'response.output_text.delta',
+      output_index: 1,
+      content_index: 0,
+      delta: 'Hi',
+    });
+    const added = frame({ type: 'response.output_item.added', output_index: 0, item: call });
+    for (const arrival of [
+      [added, piece('{"x"'), text, piece(':1}')],
+      [added, piece('{"x":1}'), text],
+    ]) {
+      const events = decodeStream([created, ...arrival, completed()]);
+      expect(grammarFaults(events)).toEqual([]);
+      expect(foldTurn(events).parts.map((part) => part.text)).toEqual(['{"x":1}', 'Hi']);
+    }
   });
 
   it.each([
