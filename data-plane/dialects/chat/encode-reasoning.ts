@@ -29,15 +29,19 @@ export function reasoningFields(
   losses: ChatLosses,
 ): JsonObject {
   if (reasoning === undefined) return {};
+  if (target.capabilities.reasoning === false) {
+    if (!isOff(reasoning)) losses.drop('reasoning');
+    return {};
+  }
   if (reasoning.summary !== undefined) losses.admits('reasoning.summary', 'reasoning.summary');
-  const off = reasoning.mode === 'disabled' || reasoning.effort === 'none';
-  if (off) return switchFields(false, traits, losses);
+  if (isOff(reasoning)) return switchFields(false, target, traits, losses);
   const budget = reasoning.budgetTokens ?? budgetFor(reasoning.effort, traits);
   if (budget !== undefined && traits.budgetField !== 'none') {
-    return { ...switchFields(true, traits, losses), ...budgetFields(budget, traits) };
+    return { ...switchFields(true, target, traits, losses), ...budgetFields(budget, traits) };
   }
   const effort = reasoning.effort ?? effortFor(reasoning.budgetTokens);
-  if (effort === undefined) return reasoning.mode === undefined ? {} : switchFields(true, traits, losses);
+  if (effort === undefined)
+    return reasoning.mode === undefined ? {} : switchFields(true, target, traits, losses);
   const allowed = nearestEffort(effort, target.capabilities.reasoningEfforts);
   switch (traits.effortField) {
     case 'reasoning_effort':
@@ -45,7 +49,7 @@ export function reasoningFields(
     case 'reasoning.effort':
       return { reasoning: { effort: allowed } };
     case 'none':
-      return switchFields(true, traits, losses);
+      return switchFields(true, target, traits, losses);
   }
 }
 
@@ -59,7 +63,16 @@ function budgetFields(budget: number, traits: ProviderTraits): JsonObject {
     : { reasoning: { max_tokens: budget } };
 }
 
-function switchFields(on: boolean, traits: ProviderTraits, losses: ChatLosses): JsonObject {
+function isOff(reasoning: ReasoningRequest): boolean {
+  return reasoning.mode === 'disabled' || reasoning.effort === 'none';
+}
+
+function switchFields(
+  on: boolean,
+  target: ProviderTarget,
+  traits: ProviderTraits,
+  losses: ChatLosses,
+): JsonObject {
   switch (traits.switchField) {
     case 'thinking':
       return { thinking: { type: on ? 'enabled' : 'disabled' } };
@@ -68,7 +81,7 @@ function switchFields(on: boolean, traits: ProviderTraits, losses: ChatLosses): 
     case 'reasoning.enabled':
       return { reasoning: { enabled: on } };
     case 'reasoning_effort':
-      return on ? {} : { reasoning_effort: 'none' };
+      return on ? {} : { reasoning_effort: nearestEffort('none', target.capabilities.reasoningEfforts) };
     case 'none':
       losses.drop('reasoning');
       return {};

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
@@ -13,19 +14,20 @@ import {
   STATEFUL_EXTRAS,
 } from './loss-rules.ts';
 import { chatLossRule, type ProviderTraits, traitsOf } from './provider-traits.ts';
+import { SERVICE_TIERS } from './wire.ts';
 
 /** Writes a turn as a request of the chat family, in the way that the target's vendor reads it. */
 export function encodeChatRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
   const traits = traitsOf(target.vendor);
   const losses: ChatLosses = new RequestLosses((feature) => chatLossRule(feature, target.vendor));
   const tools = toolFields(turn, traits, losses);
-  const format = formatFields(turn, losses);
+  const format = formatFields(turn, target, losses);
   const instructions = [format.instruction, tools.instruction].filter((text) => text !== undefined);
   const body: JsonObject = {
     model: target.providerModel,
     messages: encodeMessages(turn.messages, { traits, losses, instructions }),
     ...streamFields(turn, traits),
-    ...samplingFields(turn, traits, losses),
+    ...samplingFields(turn, target, traits, losses),
     ...tools.fields,
     ...format.fields,
     ...reasoningFields(turn.reasoning, target, traits, losses),
@@ -42,14 +44,25 @@ function streamFields(turn: TurnRequest, traits: ProviderTraits): JsonObject {
   return traits.streamOptions ? { stream: true, stream_options: { include_usage: true } } : { stream: true };
 }
 
-function samplingFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): JsonObject {
+function samplingFields(
+  turn: TurnRequest,
+  target: ProviderTarget,
+  traits: ProviderTraits,
+  losses: ChatLosses,
+): JsonObject {
   const fields: JsonObject = {};
   const put = (feature: ChatFeature, name: string, value: JsonValue | undefined, field: string = feature) => {
     if (value !== undefined && losses.admits(feature, field)) fields[name] = value;
   };
   put('max_tokens', traits.maxTokensField, turn.maxOutputTokens);
-  put('temperature', 'temperature', turn.temperature);
-  put('top_p', 'top_p', turn.topP);
+  const takesSampling = target.capabilities.temperature !== false;
+  for (const [name, value] of [
+    ['temperature', turn.temperature],
+    ['top_p', turn.topP],
+  ] as const) {
+    if (takesSampling) put(name, name, value);
+    else if (value !== undefined && value !== DEFAULT_SAMPLING) losses.drop(name);
+  }
   put('top_k', 'top_k', turn.topK);
   put('presence_penalty', 'presence_penalty', unlessNeutral(turn.presencePenalty, 0));
   put('frequency_penalty', 'frequency_penalty', unlessNeutral(turn.frequencyPenalty, 0));
@@ -69,12 +82,26 @@ function accountFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLo
     if (value !== undefined && losses.admits(feature, feature)) fields[name] = value;
   };
   put('verbosity', 'verbosity', turn.verbosity);
-  put('service_tier', 'service_tier', turn.serviceTier);
-  put('user', traits.endUserField, turn.endUser);
-  put('metadata', 'metadata', turn.metadata);
-  put('prompt_cache_key', 'prompt_cache_key', turn.promptCacheKey);
+  if (turn.serviceTier === undefined || SERVICE_TIERS.has(turn.serviceTier))
+    put('service_tier', 'service_tier', turn.serviceTier);
+  else losses.drop('service_tier');
+  put('user', traits.endUserField, shortId(turn.endUser));
+  // OpenAI keeps metadata with stored answers only, and refuses it without `store`.
+  if (turn.extras.store === true) put('metadata', 'metadata', turn.metadata);
+  else if (turn.metadata !== undefined) losses.drop('metadata');
+  put('prompt_cache_key', 'prompt_cache_key', shortId(turn.promptCacheKey));
   return fields;
 }
+
+/** Ids of users and caches may have 64 characters; a digest in the place of a longer one tells them apart as well. */
+function shortId(id: string | undefined): string | undefined {
+  if (id === undefined || id.length <= LONGEST_ID) return id;
+  return createHash('sha256').update(id).digest('hex');
+}
+
+const LONGEST_ID = 64;
+/** What every model does when it is told nothing. */
+const DEFAULT_SAMPLING = 1;
 
 interface FormatFields {
   readonly fields: JsonObject;
@@ -82,7 +109,7 @@ interface FormatFields {
   readonly instruction?: string;
 }
 
-function formatFields(turn: TurnRequest, losses: ChatLosses): FormatFields {
+function formatFields(turn: TurnRequest, target: ProviderTarget, losses: ChatLosses): FormatFields {
   const { format } = turn;
   if (format === undefined || format.kind === 'text') return { fields: {} };
   const takesJsonMode = losses.outcomeOf('response_format.json_object') !== 'emulated';
@@ -92,7 +119,8 @@ function formatFields(turn: TurnRequest, losses: ChatLosses): FormatFields {
       ? { fields: jsonMode }
       : { fields: {}, instruction: 'Answer with one JSON object and nothing else.' };
   }
-  if (losses.outcomeOf('response_format.json_schema') === 'emulated') {
+  const takesSchema = target.capabilities.structuredOutput !== false;
+  if (!takesSchema || losses.outcomeOf('response_format.json_schema') === 'emulated') {
     return { fields: jsonMode, instruction: schemaInstruction(format.schema) };
   }
   const schema: JsonObject = { name: format.name ?? 'answer', schema: format.schema };

@@ -9,7 +9,7 @@ export interface ToolFields {
 }
 
 /** Server tools that real agents offer as a matter of course. */
-const SEARCH_TOOL = /search/;
+const SEARCH_TOOL = /^(?:web|tool|x)_search/;
 
 /** Writes the tools and the choice among them. */
 export function toolFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): ToolFields {

@@ -284,9 +284,6 @@ const TRAITS: ReadonlyMap<string, ProviderTraits> = new Map([
   ['xiaomi', XIAOMI],
 ]);
 
-/** Vendors with an entry of their own, for the published loss table. */
-export const KNOWN_CHAT_VENDORS: readonly string[] = [...TRAITS.keys()];
-
 /** Traits of a vendor; one that we do not know is taken for an ordinary member of the family. */
 export function traitsOf(vendor: string): ProviderTraits {
   return TRAITS.get(vendor.toLowerCase()) ?? COMPATIBLE;

@@ -13,16 +13,13 @@ import {
 } from './loss-rules.ts';
 
 const MAX_INT32 = 2_147_483_647;
-const SEARCH_TOOL = /search/;
+const SEARCH_TOOL = /^(?:web|tool|x)_search/;
 
 /** Writes a turn for `generateContent`, or for its streaming twin. */
 export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
   const losses: GeminiLosses = new RequestLosses((feature) => GEMINI_LOSS_RULES[feature]);
   const tools = encodeTools(turn.tools, losses);
-  const format = encodeFormat(
-    turn,
-    tools.some((tool) => tool.functionDeclarations !== undefined),
-  );
+  XX;
   const { contents, system } = encodeContents(turn.messages, {
     losses,
     // Budget models are the older ones, which do not check who made a call.
@@ -30,11 +27,11 @@ export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): 
   });
   const instructions = format.instruction === undefined ? system : [...system, format.instruction];
   const config: JsonObject = {
-    ...generationConfig(turn, losses),
+    ...generationConfig(turn, target, losses),
     ...format.fields,
     ...thinkingConfig(turn.reasoning, target),
   };
-  noteUnheard(turn, losses);
+  noteUnheard(turn, target, losses);
   const body: JsonObject = {
     contents: contents.map(({ role, parts }) => ({ role, parts })),
     ...(instructions.length === 0
@@ -53,14 +50,17 @@ function pathOf(providerModel: string, stream: boolean): string {
   return stream ? `/models/${model}:streamGenerateContent?alt=sse` : `/models/${model}:generateContent`;
 }
 
-function generationConfig(turn: TurnRequest, losses: GeminiLosses): JsonObject {
+function generationConfig(turn: TurnRequest, target: ProviderTarget, losses: GeminiLosses): JsonObject {
   const config: JsonObject = {};
   const put = (name: string, value: JsonValue | undefined) => {
     if (value !== undefined) config[name] = value;
   };
   put('maxOutputTokens', turn.maxOutputTokens);
-  put('temperature', turn.temperature);
-  put('topP', turn.topP);
+  const takesSampling = target.capabilities.temperature !== false;
+  put('temperature', takesSampling ? turn.temperature : undefined);
+  put('topP', takesSampling ? turn.topP : undefined);
+  if (!takesSampling && turn.temperature !== undefined) losses.drop('temperature');
+  if (!takesSampling && turn.topP !== undefined) losses.drop('top_p');
   put('topK', turn.topK);
   put('presencePenalty', unlessNeutral(turn.presencePenalty, 0));
   put('frequencyPenalty', unlessNeutral(turn.frequencyPenalty, 0));
@@ -178,11 +178,12 @@ function encodeFormat(turn: TurnRequest, hasFunctions: boolean): FormatFields {
 }
 
 /** Notes what the client asked for and Gemini has no field for. */
-function noteUnheard(turn: TurnRequest, losses: GeminiLosses): void {
+function noteUnheard(turn: TurnRequest, target: ProviderTarget, losses: GeminiLosses): void {
   const note = (feature: GeminiFeature, value: unknown) => {
     if (value !== undefined) losses.admits(feature, feature);
   };
   note('parallel_tool_calls', turn.parallelToolCalls === false ? false : undefined);
+  if (turn.reasoning !== undefined && target.capabilities.reasoning === false) losses.drop('reasoning');
   note('verbosity', turn.verbosity);
   note('service_tier', turn.serviceTier);
   note('user', turn.endUser);

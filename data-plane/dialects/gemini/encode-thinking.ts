@@ -21,7 +21,7 @@ const OWN_CHOICE = -1;
 
 /** How the model is to think. Models that know the effort `minimal` take levels; a budget is understood by all others. */
 export function thinkingConfig(reasoning: ReasoningRequest | undefined, target: ProviderTarget): JsonObject {
-  if (reasoning === undefined) return {};
+  if (reasoning === undefined || target.capabilities.reasoning === false) return {};
   const { reasoningEfforts, thinkingBudget } = target.capabilities;
   const takesLevels = !thinkingBudget && (reasoningEfforts?.includes('minimal') ?? false);
   const isOff = reasoning.mode === 'disabled' || reasoning.effort === 'none' || reasoning.budgetTokens === 0;

@@ -106,6 +106,38 @@ describe('a chat request for a vendor', () => {
     ]);
   });
 
+  it('leaves out sampling where the model takes none, and metadata that nothing would be stored with', () => {
+    const turn = decoded(
+      ask([user('x')], { temperature: 0.5, top_p: 1, metadata: { a: 'b' }, user: 'u'.repeat(65) }),
+    );
+    const fixed = {
+      ...target('openai'),
+      capabilities: { ...target('openai').capabilities, temperature: false },
+    };
+    expect(encodeChatRequest(turn, fixed)).toMatchObject({
+      body: { safety_identifier: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      dropped: ['temperature', 'metadata'],
+    });
+    expect(encoded(turn, 'openai').body).toMatchObject({ temperature: 0.5, top_p: 1 });
+  });
+
+  it('asks no thoughts of a model that does not reason, and the least of one that always does', () => {
+    const thinking = decoded(ask([user('x')], { reasoning_effort: 'high' }));
+    const quiet = decoded(ask([user('x')], { reasoning_effort: 'none' }));
+    const plain = {
+      ...target('openai'),
+      capabilities: { reasoningEfforts: undefined, thinkingBudget: false, reasoning: false },
+    };
+    const eager = {
+      ...target('openai'),
+      capabilities: { reasoningEfforts: ['medium', 'high'], thinkingBudget: false },
+    };
+    const plainRequest = encodeChatRequest(thinking, plain);
+    expect(plainRequest).toMatchObject({ dropped: ['reasoning'] });
+    expect(plainRequest).not.toHaveProperty('body.reasoning_effort');
+    expect(encodeChatRequest(quiet, eager)).toMatchObject({ body: { reasoning_effort: 'medium' } });
+  });
+
   it('leaves out search tools that agents always offer and refuses other server tools', () => {
     const offered = (type: string): TurnRequest => ({
       stream: false,
