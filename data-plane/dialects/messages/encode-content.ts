@@ -28,7 +28,7 @@ export function encodeUserPart(part: Part, path: string, writing: ContentWriting
       return encodeToolResult(part, path, writing);
     case 'reasoning':
     case 'tool_call':
-      writing.losses.lose('messages.native.foreign', path);
+      writing.losses.lose('native.foreign', path);
       return undefined;
     default:
       return encodeProse(part, path, writing);
@@ -42,16 +42,16 @@ export function encodeAssistantPart(
 ): JsonObject | undefined {
   switch (part.kind) {
     case 'media':
-      writing.losses.lose('messages.image.assistant', path);
+      writing.losses.lose('content.image.assistant', path);
       return undefined;
     case 'tool_result':
-      writing.losses.lose('messages.native.foreign', path);
+      writing.losses.lose('native.foreign', path);
       return undefined;
     case 'reasoning':
       return encodeReasoning(part, path, writing);
     case 'tool_call':
       if (part.signature !== undefined && part.signature.family !== 'messages')
-        writing.losses.lose('messages.reasoning.foreign', `${path}.signature`);
+        writing.losses.lose('reasoning.signature.foreign', `${path}.signature`);
       return {
         type: 'tool_use',
         id: writing.callIds.forCall(part.id),
@@ -71,7 +71,7 @@ function encodeProse(
 ): JsonObject | undefined {
   if (part.kind === 'native') {
     if (part.family === 'messages') return part.value;
-    writing.losses.lose('messages.native.foreign', path);
+    writing.losses.lose('native.foreign', path);
     return undefined;
   }
   if (part.text.trim() === '') return undefined;
@@ -89,7 +89,8 @@ function encodeReasoning(
 ): JsonObject | undefined {
   const { signature } = part;
   if (signature?.family !== 'messages') {
-    writing.losses.lose('messages.reasoning.foreign', signature === undefined ? path : `${path}.signature`);
+    if (signature === undefined) writing.losses.lose('reasoning.text', path);
+    else writing.losses.lose('reasoning.signature.foreign', `${path}.signature`);
     return undefined;
   }
   return signature.kind === 'redacted'
@@ -123,15 +124,15 @@ function encodeToolResult(
 
 function encodeMedia(part: MediaPart, path: string, writing: ContentWriting): JsonObject | undefined {
   if (part.media === 'audio' || part.media === 'video') {
-    writing.losses.lose(part.media === 'audio' ? 'messages.audio' : 'messages.video', path);
+    writing.losses.lose(part.media === 'audio' ? 'content.audio' : 'content.video', path);
     return undefined;
   }
   if (part.detail !== undefined && part.detail !== 'auto')
-    writing.losses.lose('messages.image.detail', `${path}.detail`);
+    writing.losses.lose('content.image.detail', `${path}.detail`);
   const source = part.media === 'image' ? imageSource(part) : documentSource(part);
   if (source === undefined) {
     const foreign = part.source.kind === 'file_id';
-    writing.losses.lose(foreign ? 'messages.file.foreign' : 'messages.document.other', path);
+    writing.losses.lose(foreign ? 'content.file_id.foreign' : 'content.document.other', path);
     return undefined;
   }
   if (source.type === 'file') writing.betas.add(FILES_BETA);

@@ -63,7 +63,7 @@ function partsOf(
   writing: ContentWriting,
   encode: (part: Part, path: string) => JsonObject | undefined,
 ): JsonObject[] {
-  if (message.name !== undefined) writing.losses.lose('messages.name', `messages[${at}].name`);
+  if (message.name !== undefined) writing.losses.lose('message.name', `messages[${at}].name`);
   return message.parts.flatMap((part, index) => {
     const block = encode(part, `messages[${at}].content[${index}]`);
     return block === undefined ? [] : [block];
@@ -72,7 +72,7 @@ function partsOf(
 
 function promptBlock(part: Part, path: string, writing: ContentWriting): JsonObject | undefined {
   if (part.kind === 'text' || part.kind === 'refusal') return encodeUserPart(part, path, writing);
-  writing.losses.lose('messages.native.foreign', path);
+  writing.losses.lose('native.foreign', path);
   return undefined;
 }
 

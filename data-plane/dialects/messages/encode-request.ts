@@ -178,8 +178,8 @@ function encodeExtras(turn: TurnRequest, writing: ContentWriting): JsonObject {
     if (rule?.isRight(value)) {
       carried[name] = value;
       if (rule.beta !== undefined) writing.betas.add(rule.beta);
-    } else if (isMeaningful(name, value)) writing.losses.lose('other.meaningful', name);
-    else writing.losses.lose('other', name);
+    } else if (isMeaningful(name, value)) writing.losses.lose('extras.meaningful', name);
+    else writing.losses.lose('extras.other', name);
   }
   return carried;
 }

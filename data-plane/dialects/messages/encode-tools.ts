@@ -37,7 +37,7 @@ export function encodeTools(
   const mcp = servers.length === 0 ? {} : { mcp_servers: servers };
   if (tools.length > 0) return { tools, ...mcp, ...encodeToolChoice(turn, tools, writing) };
   if (turn.toolChoice !== undefined && turn.toolChoice.kind !== 'none')
-    writing.losses.lose('tool_choice', 'tool_choice');
+    writing.losses.lose('tool_choice.required', 'tool_choice');
   return { ...toolsOfHistory(turn), ...mcp };
 }
 
@@ -60,8 +60,8 @@ function encodeTool(
       if (isMcpServer(tool)) return undefined;
       if (tool.family === 'messages') return tool.value;
       if (AGENT_SERVER_TOOLS.has(tool.type))
-        writing.losses.lose('tools.server.agent', `${path}.${tool.type}`);
-      else writing.losses.lose('tools.server.foreign', path);
+        writing.losses.lose('tools.server.search', `${path}.${tool.type}`);
+      else writing.losses.lose('tools.server', path);
       return undefined;
   }
 }
@@ -161,7 +161,7 @@ function encodeToolChoice(
     case 'tool':
       if (tools.some((tool) => tool.name === choice.name))
         return { tool_choice: { type: 'tool', name: choice.name, ...single } };
-      writing.losses.lose('tools.server.foreign', 'tool_choice');
+      writing.losses.lose('tools.server', 'tool_choice');
       return {};
     case 'auto':
       return turn.toolChoice === undefined && turn.parallelToolCalls !== false

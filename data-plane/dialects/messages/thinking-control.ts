@@ -51,20 +51,22 @@ export function controlThinking(
 ): ThinkingControl {
   const { reasoning } = turn;
   if (reasoning === undefined) return SILENT;
-  const { reasoningEfforts, thinkingBudget, temperature } = target.capabilities;
+  const { reasoningEfforts, thinkingBudget, temperature, reasoning: canReason } = target.capabilities;
   const isAdaptiveOnly = temperature === false || (reasoningEfforts !== undefined && !thinkingBudget);
   const isAdaptive =
     isAdaptiveOnly || (reasoningEfforts?.includes('max') === true && reasoning.budgetTokens === undefined);
   if (reasoning.mode === 'disabled' || reasoning.effort === 'none')
-    return isAdaptiveOnly ? { thinking: { type: 'disabled' }, isActive: false } : SILENT;
-  if (isAdaptive) return adaptive(reasoning, reasoningEfforts);
-  if (!thinkingBudget || !wants(reasoning)) {
-    if (wants(reasoning)) losses.lose('reasoning', 'reasoning');
+    return isAdaptiveOnly && canReason !== false
+      ? { thinking: { type: 'disabled' }, isActive: false }
+      : SILENT;
+  if (isAdaptive && canReason !== false) return adaptive(reasoning, reasoningEfforts);
+  if (canReason === false || !thinkingBudget || !wants(reasoning)) {
+    if (wants(reasoning)) losses.lose('reasoning.effort', 'reasoning');
     return SILENT;
   }
   const budget = budgetOf(reasoning, situation.maxTokens);
   if (budget === undefined || situation.forcesCall || situation.endsInForeignToolLoop) {
-    losses.lose('reasoning', 'reasoning');
+    losses.lose('reasoning.effort', 'reasoning');
     return SILENT;
   }
   return { thinking: { type: 'enabled', budget_tokens: budget }, isActive: true };

@@ -105,6 +105,8 @@ describe('a wish for reasoning at a Messages provider', () => {
       thinking: undefined,
       dropped: ['reasoning'],
     });
+    expect(thinkingOf({ ...NEWER, reasoning: false }, { effort: 'low' }).dropped).toEqual(['reasoning']);
+    expect(thinkingOf({ ...NEWER, reasoning: false }, { effort: 'none' }).thinking).toBeUndefined();
     expect(thinkingOf(PLAIN, { summary: 'auto' }).dropped).toEqual([]);
     expect(thinkingOf(PLAIN, { mode: 'disabled' }).dropped).toEqual([]);
     expect(thinkingOf(OLDER, undefined)).toEqual({ thinking: undefined, effort: undefined, dropped: [] });
