@@ -19,7 +19,8 @@ const SEARCH_TOOL = /^(?:web|tool|x)_search/;
 export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
   const losses: GeminiLosses = new RequestLosses((feature) => GEMINI_LOSS_RULES[feature]);
   const tools = encodeTools(turn.tools, losses);
-  XX;
+  const hasFunctions = tools.some((tool) => tool.functionDeclarations !== undefined);
+  const format = encodeFormat(turn, hasFunctions);
   const { contents, system } = encodeContents(turn.messages, {
     losses,
     // Budget models are the older ones, which do not check who made a call.

@@ -229,6 +229,14 @@ describe('a request to Gemini', () => {
     });
   });
 
+  it('asks no thoughts of a model that does not reason', () => {
+    const turn = turnOf([user(text('x'))], { reasoning: { effort: 'high' } });
+    const plain = { ...target(), capabilities: { ...LEVELS, reasoning: false } };
+    const request = geminiProviderCodec.encodeRequest(turn, plain);
+    expect(request).toMatchObject({ dropped: ['reasoning'] });
+    expect(request).not.toHaveProperty('body.generationConfig');
+  });
+
   it('asks for JSON in words where functions are declared, else by its field', () => {
     const format = { kind: 'json_schema', schema: { type: 'object' } } as const;
     const tools = [{ kind: 'function', name: 'f', parameters: { type: 'object', $schema: 'x' } } as const];
