@@ -1,5 +1,5 @@
-import { filledText, objectsOf, parseJsonObject, textOf } from '#data-plane/dialects/json-access.ts';
-import type { JsonObject, JsonValue, ProviderSignature } from '#data-plane/dialects/turn.ts';
+import { filledText, parseJsonObject, textOf } from '#data-plane/dialects/json-access.ts';
+import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { REASONING_ITEM_KIND } from './wire.ts';
 
@@ -233,11 +233,6 @@ export class AnswerParts {
 
 function keyOf({ item, kind, position, summary }: ProsePlace): string {
   return `${item}/${kind}/${summary === true ? 's' : 'c'}${position}`;
-}
-
-/** Token probabilities as far as they are objects. */
-export function logprobsOf(value: JsonValue | undefined): readonly JsonObject[] {
-  return objectsOf(value);
 }
 
 interface Citation {

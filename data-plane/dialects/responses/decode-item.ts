@@ -1,6 +1,6 @@
 import { filledText, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
-import { type AnswerParts, logprobsOf, type ProseDetails } from './answer-parts.ts';
+import type { AnswerParts, ProseDetails } from './answer-parts.ts';
 
 /** Passes on what a whole item says and its stream has not said, and ends it. `item` is the key of its place. */
 export function completeItem(parts: AnswerParts, item: string, value: JsonObject): void {
@@ -38,7 +38,7 @@ function completeMessage(parts: AnswerParts, item: string, value: JsonObject): v
       return;
     }
     const place = { item, kind: 'text', position } as const;
-    parts.complete(place, textOf(content.text) ?? '', logprobsOf(content.logprobs), details);
+    parts.complete(place, textOf(content.text) ?? '', objectsOf(content.logprobs), details);
     parts.cite(place, objectsOf(content.annotations), details);
   });
   parts.closeProse();

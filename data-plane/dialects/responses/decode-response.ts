@@ -11,7 +11,7 @@ import {
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { FinishReason, JsonObject } from '#data-plane/dialects/turn.ts';
 import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
-import { AnswerParts, logprobsOf, type ProseDetails, type ProsePlace } from './answer-parts.ts';
+import { AnswerParts, type ProseDetails, type ProsePlace } from './answer-parts.ts';
 import { completeItem, proseDetails } from './decode-item.ts';
 import { readErrorInside } from './faults.ts';
 import { readUsage } from './read-usage.ts';
@@ -174,13 +174,13 @@ class ResponsesStream implements StreamDecoder {
   #write(place: ProsePlace, delta: unknown, payload: JsonObject): void {
     if (typeof delta !== 'string') return;
     this.#start({});
-    this.#parts.write(place, delta, logprobsOf(payload.logprobs), this.#details(place.item));
+    this.#parts.write(place, delta, objectsOf(payload.logprobs), this.#details(place.item));
   }
 
   #finishText(place: ProsePlace, text: unknown, payload: JsonObject): void {
     if (typeof text !== 'string') return;
     this.#start({});
-    this.#parts.complete(place, text, logprobsOf(payload.logprobs), this.#details(place.item));
+    this.#parts.complete(place, text, objectsOf(payload.logprobs), this.#details(place.item));
   }
 
   #details(item: string): ProseDetails {

@@ -1,7 +1,4 @@
-import type { FinishReason, JsonObject } from '#data-plane/dialects/turn.ts';
-
-/** An item of `input` or `output`. */
-export type ResponsesItem = JsonObject & { type: string };
+import type { FinishReason } from '#data-plane/dialects/turn.ts';
 
 /**
  * `kind` of a {@link ProviderSignature} of this family: JSON text of the whole reasoning item as it came. An encrypted item
