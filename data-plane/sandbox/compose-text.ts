@@ -29,6 +29,12 @@ export function composeText(request: TurnRequest): string {
 export const REFUSAL_TEXT =
   "I'm sorry, I can't help with that. (A sample refusal of the CrossModel sandbox.)";
 
+/** What the sandbox shows of its reasoning. */
+export function composeThought(request: TurnRequest): string {
+  const asked = lastUserText(request).slice(0, SHOWN_REQUEST_CHARACTERS);
+  return `The request says: "${asked}". I am the sandbox, so a sample answer in the right wire format is what is wanted.`;
+}
+
 /** Words of filler, for answers of a given length. */
 export function fillerToken(index: number): string {
   const words = [

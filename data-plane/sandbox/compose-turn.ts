@@ -1,8 +1,9 @@
 import { chooseToolCalls } from './choose-tool-calls.ts';
-import { composeText, fillerToken, REFUSAL_TEXT } from './compose-text.ts';
+import { composeText, composeThought, fillerToken, REFUSAL_TEXT } from './compose-text.ts';
 import { type Directive, readDirective } from './directives.ts';
 import type { PromptCache } from './prompt-cache.ts';
-import { countTokens, tokenize } from './tokenize.ts';
+import { cacheableTokens, countPrompt } from './prompt-tokens.ts';
+import { tokenize } from './tokenize.ts';
 import {
   type Answer,
   type AnsweredCall,
@@ -24,10 +25,6 @@ const REASONING_TOKENS: Readonly<Record<string, number>> = {
   xhigh: 640,
   max: 960,
 };
-/** What a provider's chat template adds to a prompt, per message and once. */
-const MESSAGE_OVERHEAD_TOKENS = 4;
-const PROMPT_OVERHEAD_TOKENS = 3;
-const ATTACHMENT_TOKENS = 85;
 
 /** Decides the whole answer to a request. The same request gets the same words; only call ids and cache hits differ. */
 export function composeTurn(request: TurnRequest, promptCache: PromptCache): Turn {
@@ -35,9 +32,12 @@ export function composeTurn(request: TurnRequest, promptCache: PromptCache): Tur
   const reasoningTokens = reasoningTokensOf(request);
   const limit =
     request.outputLimitTokens === null ? null : Math.max(0, request.outputLimitTokens - reasoningTokens);
-  const answers = Array.from({ length: request.answerCount }, (_, index) =>
-    limited(composeAnswer(request, directive, index), limit),
-  );
+  const thoughtTokens = reasoningTokens > 0 ? tokenize(composeThought(request)) : [];
+  const answers = Array.from({ length: request.answerCount }, (_, index) => ({
+    ...limited(composeAnswer(request, directive, index), limit),
+    thoughtTokens,
+    thoughtHidden: directive?.kind === 'redacted',
+  }));
   return { answers, usage: usageOf(request, answers, reasoningTokens, promptCache) };
 }
 
@@ -58,8 +58,8 @@ function composeAnswer(request: TurnRequest, directive: Directive | undefined, i
       if (toolCalls.length > 0) return answerOf([], toolCalls, 'tool_calls');
       const variant =
         request.answerCount > 1 && request.format.kind === 'text' ? ` (Answer ${index + 1}.)` : '';
-      const text = cutAtStop(`${composeContent(request)}${variant}`, request.stopSequences);
-      return answerOf(tokenize(text), [], 'stop');
+      const { text, stoppedBy } = cutAtStop(`${composeContent(request)}${variant}`, request.stopSequences);
+      return { ...answerOf(tokenize(text), [], 'stop'), stoppedBy };
     }
   }
 }
@@ -76,12 +76,27 @@ function answerOf(
   toolCalls: readonly AnsweredCall[],
   finish: FinishReason,
 ): Answer {
-  return { textTokens, refused: false, toolCalls, finish };
+  return {
+    thoughtTokens: [],
+    thoughtHidden: false,
+    textTokens,
+    refused: false,
+    toolCalls,
+    finish,
+    stoppedBy: null,
+  };
 }
 
-function cutAtStop(text: string, stopSequences: readonly string[]): string {
-  const cuts = stopSequences.map((stop) => (stop === '' ? -1 : text.indexOf(stop))).filter((at) => at >= 0);
-  return cuts.length > 0 ? text.slice(0, Math.min(...cuts)) : text;
+function cutAtStop(
+  text: string,
+  stopSequences: readonly string[],
+): Pick<Answer, 'stoppedBy'> & { text: string } {
+  let cut = { text, stoppedBy: null as string | null };
+  for (const stop of stopSequences) {
+    const at = stop === '' ? -1 : cut.text.indexOf(stop);
+    if (at >= 0) cut = { text: cut.text.slice(0, at), stoppedBy: stop };
+  }
+  return cut;
 }
 
 /** Cuts an answer to so many tokens, as a provider does: in the middle of a word or of the arguments of a call. */
@@ -95,14 +110,20 @@ function limited(answer: Answer, limit: number | null): Answer {
     left -= argumentTokens.length;
     toolCalls.push({ ...call, argumentTokens });
   }
-  return { ...answer, textTokens: answer.textTokens.slice(0, limit), toolCalls, finish: 'length' };
+  return {
+    ...answer,
+    textTokens: answer.textTokens.slice(0, limit),
+    toolCalls,
+    finish: 'length',
+    stoppedBy: null,
+  };
 }
 
 function outputTokensOf(answer: Answer): number {
   return answer.toolCalls.reduce((sum, call) => sum + call.argumentTokens.length, answer.textTokens.length);
 }
 
-/** Reasoning is hidden here, as at the vendors that keep it to themselves: it shows in the usage only. */
+/** Counts for the usage; what is shown of it is a summary of a length of its own. */
 function reasoningTokensOf(request: TurnRequest): number {
   const wanted = REASONING_TOKENS[request.reasoningEffort ?? 'none'] ?? 0;
   return request.outputLimitTokens === null
@@ -116,29 +137,16 @@ function usageOf(
   reasoningPerAnswer: number,
   promptCache: PromptCache,
 ): TurnUsage {
-  const prompt = promptText(request);
-  const attachments = request.messages.reduce((sum, message) => sum + message.attachments, 0);
-  const promptTokens =
-    countTokens(prompt) +
-    request.messages.length * MESSAGE_OVERHEAD_TOKENS +
-    attachments * ATTACHMENT_TOKENS +
-    PROMPT_OVERHEAD_TOKENS;
+  const { text, tokens: promptTokens } = countPrompt(request);
   const reasoningTokens = reasoningPerAnswer * answers.length;
+  const cachedTokens =
+    request.caching === 'none' ? 0 : promptCache.lookUpAndRemember(request.model, text, promptTokens);
   return {
     promptTokens,
-    cachedTokens: promptCache.lookUpAndRemember(request.model, prompt, promptTokens),
+    cachedTokens,
+    cacheWriteTokens:
+      request.caching === 'marked' ? Math.max(0, cacheableTokens(promptTokens) - cachedTokens) : 0,
     outputTokens: answers.reduce((sum, answer) => sum + outputTokensOf(answer), reasoningTokens),
     reasoningTokens,
   };
-}
-
-/** Tools first, then the messages in order, so that a longer conversation begins with the shorter one. */
-function promptText(request: TurnRequest): string {
-  const tools = request.tools.map(
-    (tool) => `${tool.name} ${tool.description} ${JSON.stringify(tool.parameters)}`,
-  );
-  const messages = request.messages.map(
-    (message) => `${message.text}${message.toolCalls.map((call) => call.name + call.argumentsJson).join('')}`,
-  );
-  return [...tools, ...messages].join('\n');
 }

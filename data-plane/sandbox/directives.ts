@@ -12,6 +12,7 @@
  * | `sandbox:tokens:500` | an answer of that many tokens, at most 100,000 |
  * | `sandbox:filter` | `finish_reason: "content_filter"` |
  * | `sandbox:refusal` | a refusal instead of content |
+ * | `sandbox:redacted` | reasoning, where asked for, that only the provider can read |
  */
 export type Directive =
   | { readonly kind: 'error'; readonly status: number }
@@ -19,7 +20,8 @@ export type Directive =
   | { readonly kind: 'wait'; readonly waitMs: number }
   | { readonly kind: 'tokens'; readonly count: number }
   | { readonly kind: 'filter' }
-  | { readonly kind: 'refusal' };
+  | { readonly kind: 'refusal' }
+  | { readonly kind: 'redacted' };
 
 const MAX_WAIT_MS = 600_000;
 const MAX_TOKENS = 100_000;
@@ -40,6 +42,8 @@ export function readDirective(text: string): Directive | undefined {
       return detail === '' ? { kind: 'filter' } : undefined;
     case 'refusal':
       return detail === '' ? { kind: 'refusal' } : undefined;
+    case 'redacted':
+      return detail === '' ? { kind: 'redacted' } : undefined;
     default:
       return undefined;
   }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 /** A provider caches prompt prefixes in blocks of 128 tokens, from 1,024 tokens on. */
-const BLOCK_TOKENS = 128;
+export const BLOCK_TOKENS = 128;
 const BLOCK_CHARACTERS = 512;
-const MIN_CACHED_TOKENS = 1024;
+export const MIN_CACHED_TOKENS = 1024;
 const REMEMBERED_PREFIXES = 65_536;
 const BLOCKS_PER_PROMPT = 4096;
 

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '#shared/clock.ts';
-import { answerChat, type SandboxParts, sendChatError } from './chat-wire/answer-chat.ts';
-import type { WireError } from './chat-wire/chat-error.ts';
+import { answerRequest, type Exchange, type SandboxParts, sendWireError } from './answer-request.ts';
 import type { PaceSettings } from './pace.ts';
 import { createPromptCache } from './prompt-cache.ts';
+import { chooseProtocol } from './protocol-of-path.ts';
+import type { WireError } from './wire-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
@@ -54,44 +55,49 @@ async function answer(
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   response.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
+  const url = new URL(request.url ?? '/', `http://${LOOPBACK}`);
+  const { protocol, answers } = chooseProtocol(url.pathname);
+  const target = { path: url.pathname, query: url.searchParams };
+  const exchange: Exchange = { protocol, target, response, gone: gone.signal };
   try {
-    await route(request, response, gone.signal, parts);
+    if (request.method === 'POST' && answers) await answerPost(request, exchange, parts);
+    else {
+      request.resume();
+      answerOther(request.method ?? '', exchange, parts);
+    }
   } catch (error) {
     // A client that leaves aborts every wait; anything else is a bug of the sandbox, which says so and stays up.
     if (gone.signal.aborted) return;
     if (response.headersSent) response.destroy();
-    else
-      sendChatError(response, wireError(500, 'server_error', `The sandbox failed: ${(error as Error).name}`));
+    else sendWireError(response, protocol, wireError(500, `The sandbox failed: ${(error as Error).name}`));
   }
 }
 
-async function route(
-  request: IncomingMessage,
-  response: ServerResponse,
-  gone: AbortSignal,
-  parts: SandboxParts,
-): Promise<void> {
-  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-  if (request.method === 'POST' && path === '/v1/chat/completions') {
-    const body = await readJson(request);
-    if (body === TOO_LARGE)
-      return sendChatError(response, wireError(413, 'invalid_request_error', 'The body is too large.'));
-    if (body === undefined)
-      return sendChatError(
-        response,
-        wireError(400, 'invalid_request_error', 'The body of the request is no JSON.'),
-      );
-    return answerChat(body, response, gone, parts);
-  }
-  request.resume();
-  if (request.method === 'GET' && path === '/v1/models') return sendJson(response, modelList(parts.clock));
-  if (request.method === 'GET' && path.startsWith('/v1/models/'))
-    return sendJson(response, modelObject(decodeURIComponent(path.slice('/v1/models/'.length)), parts.clock));
-  if (request.method === 'GET' && path === '/healthz') return sendJson(response, { status: 'ok' });
-  sendChatError(
-    response,
-    wireError(404, 'invalid_request_error', `Unknown request URL: ${request.method} ${path}`),
-  );
+async function answerPost(request: IncomingMessage, exchange: Exchange, parts: SandboxParts): Promise<void> {
+  const { response, protocol } = exchange;
+  const body = await readJson(request);
+  if (body === TOO_LARGE) sendWireError(response, protocol, wireError(413, 'The body is too large.'));
+  else if (body === undefined)
+    sendWireError(response, protocol, wireError(400, 'The body of the request is no JSON.'));
+  else await answerRequest(body, exchange, parts);
+}
+
+function answerOther(
+  method: string,
+  { target, protocol, response }: Exchange,
+  { clock }: SandboxParts,
+): void {
+  const { path } = target;
+  const body = method === 'GET' ? describe(path, clock) : undefined;
+  if (body !== undefined) sendJson(response, body);
+  else sendWireError(response, protocol, wireError(404, `Unknown request URL: ${method} ${path}`));
+}
+
+function describe(path: string, clock: Clock): object | undefined {
+  if (path === '/v1/models') return modelList(clock);
+  if (path.startsWith('/v1/models/'))
+    return modelObject(decodeURIComponent(path.slice('/v1/models/'.length)), clock);
+  return path === '/healthz' ? { status: 'ok' } : undefined;
 }
 
 const TOO_LARGE = Symbol('too large');
@@ -126,6 +132,6 @@ function modelObject(id: string, clock: Clock): object {
   return { id, object: 'model', created: Math.floor(clock.nowMs() / 1000), owned_by: 'crossmodel-sandbox' };
 }
 
-function wireError(status: number, type: string, message: string): WireError {
-  return { status, type, code: null, param: null, message };
+function wireError(status: number, message: string): WireError {
+  return { status, message, param: null, code: null };
 }

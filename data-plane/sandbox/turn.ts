@@ -50,6 +50,8 @@ export interface TurnRequest {
   readonly answerCount: number;
   readonly format: OutputFormat;
   readonly reasoningEffort: string | null;
+  /** `automatic` at providers that cache by themselves; elsewhere what the request marks, or `none`. */
+  readonly caching: 'automatic' | 'marked' | 'none';
 }
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
@@ -62,17 +64,25 @@ export interface AnsweredCall {
 
 /** One answer. Text and arguments are token lists: joined they are the whole, one by one they are the stream. */
 export interface Answer {
+  /** What is shown of the reasoning; empty when there was none. */
+  readonly thoughtTokens: readonly string[];
+  /** True when the reasoning may only be handed over unreadable. */
+  readonly thoughtHidden: boolean;
   readonly textTokens: readonly string[];
   /** True when `textTokens` are a refusal rather than content. */
   readonly refused: boolean;
   readonly toolCalls: readonly AnsweredCall[];
   readonly finish: FinishReason;
+  /** The stop sequence at which the text was cut. */
+  readonly stoppedBy: string | null;
 }
 
 export interface TurnUsage {
   /** All prompt tokens, cached ones included. */
   readonly promptTokens: number;
   readonly cachedTokens: number;
+  /** Put into the cache by this request; only where caching is marked. */
+  readonly cacheWriteTokens: number;
   /** All output tokens, reasoning included. */
   readonly outputTokens: number;
   readonly reasoningTokens: number;
@@ -86,4 +96,9 @@ export interface Turn {
 /** The text of the last message of the user, trimmed; empty when there is none. */
 export function lastUserText(request: TurnRequest): string {
   return request.messages.findLast((message) => message.role === 'user')?.text.trim() ?? '';
+}
+
+/** Tokens of reasoning behind each answer of a turn. */
+export function reasoningPerAnswer(turn: Turn): number {
+  return turn.usage.reasoningTokens / Math.max(1, turn.answers.length);
 }

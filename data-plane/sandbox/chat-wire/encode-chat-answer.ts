@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import type { Answer, AnsweredCall, FinishReason, Turn, TurnUsage } from '../turn.ts';
+import { groupTokens } from '../token-groups.ts';
+import {
+  type Answer,
+  type AnsweredCall,
+  type FinishReason,
+  reasoningPerAnswer,
+  type Turn,
+  type TurnUsage,
+} from '../turn.ts';
+import { sseFrame, type WireEvent } from '../wire-protocol.ts';
 import type { ChatWriting } from './read-chat-request.ts';
 
 const SYSTEM_FINGERPRINT = 'fp_crossmodel_sandbox';
 const COMPLETION_ID_BYTES = 12;
-/** Small chunks, as providers send them: one or two tokens each. */
-const TOKENS_PER_CHUNK = 2;
 
 export interface ChatEnvelope {
   readonly id: string;
@@ -48,19 +55,15 @@ export function encodeChatBody(turn: Turn, envelope: ChatEnvelope, writing: Chat
   });
 }
 
-/** One event of a stream, and how many tokens of its answer are out once it has been sent. */
-export interface ChatEvent {
-  readonly data: string;
-  readonly tokensSoFar: number;
-}
-
 /** The `chat.completion.chunk` events of a turn in order; several answers take turns, as they do at the vendors. */
 export function* encodeChatEvents(
   turn: Turn,
   envelope: ChatEnvelope,
   writing: ChatWriting,
-): Generator<ChatEvent> {
-  const streams = turn.answers.map((answer, index) => chunksOf(answer, index, writing));
+): Generator<WireEvent> {
+  const streams = turn.answers.map((answer, index) =>
+    chunksOf(answer, index, writing, reasoningPerAnswer(turn)),
+  );
   const running = new Set(streams);
   while (running.size > 0) {
     for (const stream of running) {
@@ -68,13 +71,18 @@ export function* encodeChatEvents(
       if (next.done) running.delete(stream);
       else
         yield {
-          data: encodeChunk(envelope, [next.value.choice], writing.includeUsage ? { usage: null } : {}),
+          frame: sseFrame(
+            encodeChunk(envelope, [next.value.choice], writing.includeUsage ? { usage: null } : {}),
+          ),
           tokensSoFar: next.value.tokensSoFar,
         };
     }
   }
   if (writing.includeUsage)
-    yield { data: encodeChunk(envelope, [], { usage: encodeUsage(turn.usage) }), tokensSoFar: 0 };
+    yield {
+      frame: sseFrame(encodeChunk(envelope, [], { usage: encodeUsage(turn.usage) })),
+      tokensSoFar: turn.usage.outputTokens / turn.answers.length,
+    };
 }
 
 function encodeChunk(envelope: ChatEnvelope, choices: readonly object[], tail: object): string {
@@ -95,7 +103,13 @@ interface Chunk {
   readonly tokensSoFar: number;
 }
 
-function* chunksOf(answer: Answer, index: number, writing: ChatWriting): Generator<Chunk> {
+/** Reasoning is hidden here, as at the vendors that keep it to themselves: it takes time and shows in the usage. */
+function* chunksOf(
+  answer: Answer,
+  index: number,
+  writing: ChatWriting,
+  hiddenTokens: number,
+): Generator<Chunk> {
   const choiceOf = (
     delta: object,
     finish: FinishReason | null = null,
@@ -106,33 +120,27 @@ function* chunksOf(answer: Answer, index: number, writing: ChatWriting): Generat
     logprobs,
     finish_reason: finish,
   });
-  let tokensSoFar = 0;
+  let tokensSoFar = hiddenTokens;
   const content = answer.toolCalls.length > 0 || answer.refused ? null : '';
   yield { choice: choiceOf({ role: 'assistant', content, refusal: null }), tokensSoFar };
-  for (const tokens of inGroups(answer.textTokens)) {
-    tokensSoFar += tokens.length;
-    const text = tokens.join('');
-    const delta = answer.refused ? { refusal: text } : { content: text };
+  for (const group of groupTokens(answer.textTokens, tokensSoFar)) {
+    tokensSoFar = group.tokensSoFar;
+    const delta = answer.refused ? { refusal: group.text } : { content: group.text };
     yield {
-      choice: choiceOf(delta, null, logprobsOf(tokens, answer.refused, writing.topLogprobs)),
+      choice: choiceOf(delta, null, logprobsOf(group.tokens, answer.refused, writing.topLogprobs)),
       tokensSoFar,
     };
   }
   for (const [callIndex, call] of answer.toolCalls.entries()) {
     const opening = { index: callIndex, ...encodeCall({ ...call, argumentTokens: [] }) };
     yield { choice: choiceOf({ tool_calls: [opening] }), tokensSoFar };
-    for (const tokens of inGroups(call.argumentTokens)) {
-      tokensSoFar += tokens.length;
-      const fragment = { index: callIndex, function: { arguments: tokens.join('') } };
+    for (const group of groupTokens(call.argumentTokens, tokensSoFar)) {
+      tokensSoFar = group.tokensSoFar;
+      const fragment = { index: callIndex, function: { arguments: group.text } };
       yield { choice: choiceOf({ tool_calls: [fragment] }), tokensSoFar };
     }
   }
   yield { choice: choiceOf({}, answer.finish), tokensSoFar };
-}
-
-function* inGroups(tokens: readonly string[]): Generator<readonly string[]> {
-  for (let start = 0; start < tokens.length; start += TOKENS_PER_CHUNK)
-    yield tokens.slice(start, start + TOKENS_PER_CHUNK);
 }
 
 function encodeCall(call: AnsweredCall): object {

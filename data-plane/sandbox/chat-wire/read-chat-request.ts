@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { JsonSchema, OutputFormat, ToolChoice, TurnMessage, TurnRequest } from '../turn.ts';
-import type { WireError } from './chat-error.ts';
+import { invalidRequest, type WireError } from '../wire-error.ts';
 
 /** How the answer is to be written: what the wire cares about and the turn does not. */
 export interface ChatWriting {
@@ -88,6 +88,7 @@ export function readChatRequest(body: unknown): ChatRequest | WireError {
       answerCount: chat.n ?? 1,
       format: readFormat(chat),
       reasoningEffort: chat.reasoning_effort ?? null,
+      caching: 'automatic',
     },
     writing: {
       model: chat.model,
@@ -148,20 +149,4 @@ function readFormat(chat: ChatBody): OutputFormat {
     default:
       return { kind: 'text' };
   }
-}
-
-function invalidRequest(error: z.ZodError): WireError {
-  const [issue] = error.issues;
-  const param = (issue?.path ?? [])
-    .map((step, index) =>
-      typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${String(step)}`,
-    )
-    .join('');
-  return {
-    status: 400,
-    type: 'invalid_request_error',
-    code: issue?.code === 'invalid_type' ? 'invalid_type' : 'invalid_value',
-    param: param === '' ? null : param,
-    message: `Invalid request${param === '' ? '' : ` at '${param}'`}: ${issue?.message ?? 'not an object'}`,
-  };
 }

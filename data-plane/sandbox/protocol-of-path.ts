@@ -1,0 +1,19 @@
+import { chatProtocol } from './chat-wire/chat-protocol.ts';
+import { messagesProtocol } from './messages-wire/messages-protocol.ts';
+import type { WireProtocol } from './wire-protocol.ts';
+
+interface ProtocolRoute {
+  readonly protocol: WireProtocol;
+  /** False for a path that the protocol has not; its error still speaks the protocol's language. */
+  readonly answers: boolean;
+}
+
+/** Which protocol a path speaks. */
+export function chooseProtocol(path: string): ProtocolRoute {
+  if (path === '/v1/messages' || path.startsWith('/v1/messages/'))
+    return {
+      protocol: messagesProtocol,
+      answers: path === '/v1/messages' || path === '/v1/messages/count_tokens',
+    };
+  return { protocol: chatProtocol, answers: path === '/v1/chat/completions' };
+}
