@@ -185,6 +185,7 @@ function usageOf({ turn, writing }: MessageEnvelope, outputTokens: number) {
     server_tool_use: null,
     service_tier: 'standard',
     inference_geo: null,
+    speed: 'standard',
   };
 }
 
