@@ -246,6 +246,12 @@ describe('a Messages answer', () => {
     expect(new UsageReading().add(usage)).toEqual({ ...totals, input: 1010, output: 120 });
   });
 
+  it('keeps counts that its last event leaves out or says to be null', () => {
+    const last = end('end_turn', { output_tokens: 5, input_tokens: null });
+    const events = decodeStream(payload(START, last, STOP));
+    expect(foldTurn(events).usage).toMatchObject({ input: 7, output: 5 });
+  });
+
   it('without counts has unknown usage, not zero', () => {
     expect(foldTurn(decodeBody({ content: [], stop_reason: 'end_turn' })).usage).toBeUndefined();
   });
