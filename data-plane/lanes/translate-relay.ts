@@ -85,10 +85,10 @@ export class TranslateRelay implements AnswerRelay {
     this.sawProgress = false;
     while (!this.#ended && this.#fault === undefined && frames.next()) {
       frameCount += 1;
-      if (!frames.hasData) continue;
-      this.sawProgress = true;
-      this.#decoder.frame(frames.eventName, frames.data.toString('utf8', frames.dataStart, frames.dataEnd));
+      this.#decode();
     }
+    // What stands behind the last blank line is no event: some providers report late errors so.
+    if (atEnd && !this.#ended && this.#fault === undefined && !frames.hasData) this.#decode();
     if (frameCount === 0) this.sawProgress = true;
     if (frames.overflowed) return 'garbage';
     if (atEnd && !this.#ended && this.#fault === undefined) this.#decoder.end();
@@ -100,6 +100,17 @@ export class TranslateRelay implements AnswerRelay {
     }
     this.#deliver();
     return atEnd ? 'cut' : 'open';
+  }
+
+  #decode(): void {
+    const { bytes, start, end, data, dataStart, dataEnd, hasData, eventName } = this.#frames;
+    if (hasData) {
+      this.sawProgress = true;
+      this.#decoder.frame(eventName, data.toString('utf8', dataStart, dataEnd));
+      return;
+    }
+    const text = bytes.toString('utf8', start, end).trim();
+    if (text !== '' && !text.startsWith(':')) this.#decoder.unframed?.(text);
   }
 
   #onEvent(event: TurnEvent): void {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import { cellCases } from './cell-cases.ts';
 import { configCases } from './config-cases.ts';
 import { errorCases } from './error-cases.ts';
 import { moneyCases } from './money-cases.ts';
@@ -26,6 +27,7 @@ beforeAll(async () => {
 afterAll(() => outside?.close(), START_TIMEOUT_MS);
 
 sdkCases(current);
+cellCases(current);
 providerViewCases(current);
 errorCases(current);
 configCases(current);

@@ -8,7 +8,7 @@ import {
   MOCK_MODEL,
   newCustomer,
   type Outside,
-  UNBUILT_MODEL,
+  UNPRICED_MODEL,
   type V1Answer,
   type V1Call,
 } from './outside.ts';
@@ -288,9 +288,9 @@ const providerRows: ErrorRow[] = [
     }),
   ),
   chatRow(
-    'a model whose vendor is set up but whose protocol is not built',
+    'a model that has no price',
     { status: 503, type: 'api_error', code: 'model_unavailable' },
-    chatBody({ model: UNBUILT_MODEL }),
+    chatBody({ model: UNPRICED_MODEL }),
   ),
 ];
 

@@ -9,8 +9,8 @@ import { type RunningProduct, startProduct } from './running-product.ts';
 export const MOCK_MODEL = 'openai/gpt-5-mini';
 /** No credential is set for its vendor, so the sandbox answers. */
 export const SANDBOX_MODEL = 'deepseek/deepseek-v4-pro';
-/** A credential is set for its vendor, whose protocol this version does not speak. */
-export const UNBUILT_MODEL = 'gemini/gemini-2.5-pro';
+/** In the catalog without a price, so that it cannot be called. */
+export const UNPRICED_MODEL = 'anthropic/claude-sonnet-5-5';
 const CREDIT_USD = '50.00';
 
 /** All that a test has of the product: its addresses and tokens, and a provider of the test's own behind it. */
@@ -30,8 +30,6 @@ export async function openOutside(): Promise<Outside> {
     const product = await startProduct({
       OPENAI_API_KEY: providerKey,
       OPENAI_BASE_URL: provider.baseUrl,
-      GEMINI_API_KEY: `gm-${providerKey}`,
-      GEMINI_BASE_URL: provider.baseUrl,
     });
     return {
       product,

@@ -146,12 +146,13 @@ describe('the plan of attempts', () => {
     expect(firsts.filter((name) => name === 'a')).toHaveLength(25);
   });
 
-  it('uses routes without weight last, and only routes that speak the protocol', () => {
-    expect(plan([route('a', 0, 0), route('b', 0, 1), route('c', 0, 5, 'gemini')], () => 0)).toEqual([
+  it('uses routes without weight last, and routes that need translation after all that do not', () => {
+    expect(plan([route('c', 0, 5, 'gemini'), route('a', 1, 0), route('b', 1, 1)], () => 0)).toEqual([
       'b',
       'a',
+      'c',
     ]);
-    expect(plan([route('c', 0, 5, 'gemini')], () => 0)).toEqual([]);
+    expect(plan([route('c', 0, 5, 'gemini')], () => 0)).toEqual(['c']);
     expect(plan([], () => 0)).toEqual([]);
   });
 
