@@ -1,4 +1,4 @@
-import type { ClientCodec } from '#data-plane/dialects/codec.ts';
+import type { ClientCodec, JsonObject } from '#data-plane/dialects/codec.ts';
 import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { Dialect } from '#shared/usage-record.ts';
@@ -40,5 +40,14 @@ export interface ClientDialect<Request extends WatchedRequest = WatchedRequest> 
   forwardBody(body: Buffer, request: Request, providerModel: string): Buffer;
   /** Whether the provider is asked for a usage chunk that the client is not to see. */
   hidesUsageChunk(request: Request): boolean;
+  /** Whether a body may hold another provider's reasoning state, which this dialect's own providers would refuse. */
+  mayHoldForeignState(body: Buffer): boolean;
+  /**
+   * The body without that state, everything else as it was; `undefined` when there is none. A dialect without this member
+   * has such bodies translated, which leaves it out as well.
+   */
+  withoutForeignState?(
+    body: JsonObject,
+  ): { readonly body: JsonObject; readonly dropped: readonly string[] } | undefined;
   readonly codec: ClientCodec;
 }

@@ -3,6 +3,7 @@ import { chatDialect } from './chat/chat-dialect.ts';
 import { providerChatBody } from './chat/provider-request.ts';
 import { type ChatRequest, readChatRequest } from './chat/read-request.ts';
 import type { ClientDialect } from './client-dialect.ts';
+import { dropForeignReasoning, mayHoldForeignReasoning } from './messages/foreign-reasoning.ts';
 import { MESSAGES_CLIENT } from './messages/messages-codec.ts';
 import { messagesDialect } from './messages/messages-dialect.ts';
 import { providerMessagesBody } from './messages/provider-request.ts';
@@ -12,6 +13,7 @@ import { type ResponsesRequest, readResponsesRequest } from './responses/read-re
 import { isResponsesBody } from './responses/responses-body.ts';
 import { responsesClient } from './responses/responses-codec.ts';
 import { responsesDialect } from './responses/responses-dialect.ts';
+import { mayHoldPackedState } from './signature-envelope.ts';
 
 /**
  * What Cursor posts to the chat endpoint: a Responses body, whose answer it reads as chat. No provider speaks that, so it is
@@ -28,6 +30,7 @@ const responsesOnChat: ClientDialect<ResponsesRequest> = {
   forward: chatDialect,
   forwardBody: providerResponsesBody,
   hidesUsageChunk: () => false,
+  mayHoldForeignState: () => false,
   codec: {
     decodeRequest: responsesClient.decodeRequest,
     createStreamEncoder: chatClientCodec.createStreamEncoder,
@@ -47,6 +50,7 @@ export const chatClientDialect: ClientDialect<ChatRequest> = {
   forward: chatDialect,
   forwardBody: providerChatBody,
   hidesUsageChunk: (request) => !request.wantsUsageChunk,
+  mayHoldForeignState: mayHoldPackedState,
   codec: chatClientCodec,
 };
 
@@ -61,6 +65,8 @@ export const messagesClientDialect: ClientDialect<MessagesRequest> = {
   forward: messagesDialect,
   forwardBody: providerMessagesBody,
   hidesUsageChunk: () => false,
+  mayHoldForeignState: mayHoldForeignReasoning,
+  withoutForeignState: dropForeignReasoning,
   codec: MESSAGES_CLIENT,
 };
 
@@ -75,5 +81,6 @@ export const responsesClientDialect: ClientDialect<ResponsesRequest> = {
   forward: responsesDialect,
   forwardBody: providerResponsesBody,
   hidesUsageChunk: () => false,
+  mayHoldForeignState: mayHoldPackedState,
   codec: responsesClient,
 };

@@ -45,3 +45,8 @@ export function unpackCallId(id: string): { readonly id: string; readonly signat
   const signature = unpackSignature(Buffer.from(id.slice(mark + ID_MARK.length), 'base64url').toString());
   return signature === undefined ? { id } : { id: id.slice(0, mark), signature };
 }
+
+/** Whether a body holds an envelope of ours: a history with answers of another provider. Cheap, and never false when it does. */
+export function mayHoldPackedState(body: Buffer): boolean {
+  return body.includes(PREFIX) || body.includes(ID_MARK);
+}

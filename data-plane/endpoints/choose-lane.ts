@@ -41,23 +41,42 @@ export interface LaneChoice {
 }
 
 /** Whether one of the routes speaks another protocol than the client, so that the body has to be understood. */
-export function needsUnderstanding(dialect: ClientDialect, routes: readonly CompiledRoute[]): boolean {
-  return routes.some((route) => route.upstream.protocol !== dialect.forwardProtocol);
+export function needsUnderstanding(
+  dialect: ClientDialect,
+  routes: readonly CompiledRoute[],
+  body: Buffer,
+): boolean {
+  return (
+    routes.some((route) => route.upstream.protocol !== dialect.forwardProtocol) ||
+    (dialect.withoutForeignState === undefined && dialect.mayHoldForeignState(body))
+  );
 }
 
 /** Parses a body that the byte scanner has already found to be a JSON object, and decodes it. */
 export function understand(dialect: ClientDialect, body: Buffer): UnderstoodBody | Fault {
-  const json = JSON.parse(body.toString('utf8')) as JsonObject;
+  const json = parseBody(body);
   const turn = dialect.codec.decodeRequest(json);
   return isFault(turn) ? turn : { json, turn };
 }
 
-/** The forward lane where the provider speaks the client's dialect, else the translate lane. */
+/** The forward lane where the provider speaks the client's dialect and nothing must be taken out, else the translate lane. */
 export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
-  return asked.route.upstream.protocol === asked.dialect.forwardProtocol ? forward(asked) : translate(asked);
+  const { dialect, body, route } = asked;
+  if (route.upstream.protocol !== dialect.forwardProtocol) return translate(asked);
+  if (!dialect.mayHoldForeignState(body)) return forward(asked, asked, []);
+  if (dialect.withoutForeignState === undefined) return translate(asked);
+  const cleaned = dialect.withoutForeignState(parseBody(body));
+  if (cleaned === undefined) return forward(asked, asked, []);
+  const bytes = Buffer.from(JSON.stringify(cleaned.body));
+  const request = dialect.readRequest(bytes);
+  return isFault(request) ? request : forward(asked, { body: bytes, request }, cleaned.dropped);
 }
 
-function forward({ exchange, dialect, route, body, request, model }: LaneRequest): LaneChoice {
+function forward(
+  { exchange, dialect, route, model }: LaneRequest,
+  { body, request }: { readonly body: Buffer; readonly request: WatchedRequest },
+  dropped: readonly string[],
+): LaneChoice {
   const { upstream, providerModel } = route;
   return {
     kind: 'forward',
@@ -72,7 +91,7 @@ function forward({ exchange, dialect, route, body, request, model }: LaneRequest
       headers: [...providerHeaders(upstream, request.stream), ...dialectHeaders(dialect, exchange.intake)],
       body: dialect.forwardBody(body, request, providerModel),
     },
-    dropped: [],
+    dropped,
   };
 }
 
@@ -141,4 +160,8 @@ function dialectHeaders(dialect: ClientDialect, intake: RequestIntake): string[]
 
 function queryOf(intake: RequestIntake): string {
   return intake.query ? `?${intake.query}` : '';
+}
+
+function parseBody(body: Buffer): JsonObject {
+  return JSON.parse(body.toString('utf8')) as JsonObject;
 }

@@ -18,7 +18,16 @@ export function planAttempts(
   const isNative = (route: CompiledRoute): boolean => route.upstream.protocol === protocol;
   const natives = routes.filter(isNative);
   const others = routes.filter((route) => !isNative(route));
-  return [...drawAll(natives, random), ...drawAll(others, random)].slice(0, MAX_ATTEMPTS);
+  return withoutTwins([...drawAll(natives, random), ...drawAll(others, random)]).slice(0, MAX_ATTEMPTS);
+}
+
+/** A second protocol of the same endpoint and credential is no second chance: only the better one is tried. */
+function withoutTwins(routes: readonly CompiledRoute[]): CompiledRoute[] {
+  const isTwin = (left: CompiledRoute, right: CompiledRoute): boolean =>
+    left.upstream.origin === right.upstream.origin &&
+    left.upstream.credential === right.upstream.credential &&
+    left.upstream.protocol !== right.upstream.protocol;
+  return routes.filter((route, index) => !routes.slice(0, index).some((earlier) => isTwin(earlier, route)));
 }
 
 function drawAll(routes: readonly CompiledRoute[], random: () => number): CompiledRoute[] {
