@@ -11,6 +11,7 @@ import { providerChatBody } from '#data-plane/dialects/chat/provider-request.ts'
 import { type ChatRequest, readChatRequest } from '#data-plane/dialects/chat/read-request.ts';
 import type { AnswerReader } from '#data-plane/dialects/dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
+import { jsonName } from '#data-plane/json/json-name.ts';
 import { type AttemptOutcome, ForwardAttempt } from '#data-plane/lanes/forward.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
@@ -30,7 +31,8 @@ import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled
 
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
-  readonly body: Buffer;
+  /** Let go of once content has been sent: no other provider will be asked then, and streams last. */
+  body: Buffer;
   readonly request: ChatRequest;
   readonly model: CompiledModel;
   readonly price: PriceVersion;
@@ -88,21 +90,23 @@ export class InferenceEndpoint {
     snapshot: CompiledSnapshot,
     body: Buffer,
   ): Promise<void> {
-    const admitted = await this.#admit(facts, snapshot, body).catch((error) =>
-      unexpectedFault(this.#gateway, exchange, error),
-    );
+    let admitted: AdmittedRequest | Fault;
+    try {
+      admitted = await this.#admit(facts, snapshot, body);
+    } catch (error) {
+      admitted = unexpectedFault(this.#gateway, exchange, error);
+    }
     if (isFault(admitted)) {
       this.#refuse(exchange, facts, admitted);
       return;
     }
-    const end = await this.#forward(exchange, facts, admitted).catch((error) => ({
-      outcome: {
-        kind: 'failed',
-        fault: unexpectedFault(this.#gateway, exchange, error),
-        retryable: false,
-      } as const,
-      reader: undefined,
-    }));
+    let end: ForwardEnd;
+    try {
+      end = await this.#forward(exchange, facts, admitted);
+    } catch (error) {
+      const failure = unexpectedFault(this.#gateway, exchange, error);
+      end = { outcome: { kind: 'failed', fault: failure, retryable: false }, reader: undefined };
+    }
     const result = resultOf(admitted, end);
     const usedTokens = promptTokens(result.usage) + result.usage.output;
     this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
@@ -154,6 +158,7 @@ export class InferenceEndpoint {
       const attempt = this.#startAttempt(exchange, admitted, route);
       attempt.onFirstContent = () => {
         facts.firstTokenMs = Math.round(this.#gateway.clock.monotonicMs() - exchange.startedAtMs);
+        admitted.body = RELEASED_BODY;
       };
       end = { outcome: await attempt.outcome, reader: attempt.reader };
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
@@ -179,7 +184,7 @@ export class InferenceEndpoint {
       },
       stream: request.stream,
       hidesUsageChunk: !request.wantsUsageChunk,
-      modelName: Buffer.from(JSON.stringify(model.config.id)),
+      modelName: jsonName(model.config.id),
       successHeaders: successHeaders(exchange, model, route, request.stream),
     });
   }
@@ -210,6 +215,7 @@ export class InferenceEndpoint {
   }
 }
 
+const RELEASED_BODY = Buffer.alloc(0);
 const CLIENT_LEFT: AttemptOutcome = { kind: 'client_left' };
 const REASONING_EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']);
 

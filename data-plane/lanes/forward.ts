@@ -130,10 +130,10 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
         if (this.#relay !== undefined) this.#follow(this.#relay, this.#relay.finish());
         return;
       case 'body':
-        this.#endBody(Buffer.concat(this.#pieces));
+        this.#endBody(this.#collected());
         return;
       case 'error':
-        this.#endError(Buffer.concat(this.#pieces));
+        this.#endError(this.#collected());
         return;
       case 'concluded':
         this.#job.watch.remove(this);
@@ -145,7 +145,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
 
   onFailure(): void {
     if (this.#mode === 'concluded') this.#job.watch.remove(this);
-    else if (this.#mode === 'error') this.#endError(Buffer.concat(this.#pieces));
+    else if (this.#mode === 'error') this.#endError(this.#collected());
     else this.#fail(this.#job.dialect.providerFailed());
   }
 
@@ -245,6 +245,11 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     }
     this.#stopUpstream();
     this.#fail(this.#job.dialect.providerFailed());
+  }
+
+  #collected(): Buffer {
+    const [first] = this.#pieces;
+    return first !== undefined && this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
   }
 
   #endBody(body: Buffer): void {
