@@ -11,6 +11,7 @@ import { SilenceWatch } from './upstream/silence-watch.ts';
 import { createUndiciClient } from './upstream/undici-client.ts';
 import { openFileSpool } from './usage/file-spool.ts';
 import { openUsageTotalsReader } from './usage/redis-usage-totals.ts';
+import { warmUp } from './warm-up.ts';
 
 /** One process of the data plane: settings, first snapshot, listen, serve, drain on signal. */
 const WATCH_INTERVAL_MS = 250;
@@ -75,6 +76,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     random: Math.random,
     linkStates: () => ({ redis: quotas.reachable ? 'up' : 'down' }),
   };
+  await warmUp(gateway);
   const server = await startServer(gateway, settings.bindAddress, settings.port);
   onShutdown(async () => {
     await server.drain(settings.drainTimeoutMs);
