@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
@@ -81,6 +82,8 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   onShutdown(async () => {
     await server.drain(settings.drainTimeoutMs);
     server.close();
+    // Requests that were cut a moment ago are recorded before the spool closes.
+    await nextTurn();
     watch.stop();
     await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
     quotas.close();
