@@ -105,12 +105,12 @@ export class InferenceEndpoint {
       end = await this.#forward(exchange, facts, admitted);
     } catch (error) {
       const failure = unexpectedFault(this.#gateway, exchange, error);
-      end = { outcome: { kind: 'failed', fault: failure, retryable: false }, reader: undefined };
+      const outcome = { kind: 'failed', fault: failure, retryable: false, reason: 'bug_of_ours' } as const;
+      end = { outcome, reader: undefined };
     }
     const result = resultOf(admitted, end);
     const usedTokens = promptTokens(result.usage) + result.usage.output;
     this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
-    this.#noteFailure(exchange, facts, end.outcome);
     const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome));
   }
@@ -161,6 +161,7 @@ export class InferenceEndpoint {
         admitted.body = RELEASED_BODY;
       };
       end = { outcome: await attempt.outcome, reader: attempt.reader };
+      this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
     return end;
@@ -203,15 +204,13 @@ export class InferenceEndpoint {
   }
 
   /** Logs failures that are ours or a provider's to fix; the client's own are in the usage records. */
-  #noteFailure(exchange: Exchange, facts: RequestFacts, outcome: AttemptOutcome): void {
+  #noteFailure(exchange: Exchange, route: CompiledRoute, outcome: AttemptOutcome): void {
     if (outcome.kind !== 'failed' && outcome.kind !== 'broken') return;
-    if (FAULTS[outcome.fault.kind].status < 500) return;
-    const details = {
-      requestId: exchange.publicId,
-      code: outcome.fault.kind,
-      upstream: facts.upstream?.name,
-    };
-    this.#gateway.log.warn(details, 'request failed');
+    const code = outcome.fault.kind;
+    if (FAULTS[code].status < 500) return;
+    const { reason } = outcome;
+    const upstream = route.upstream.name;
+    this.#gateway.log.warn({ requestId: exchange.publicId, code, reason, upstream }, 'attempt failed');
   }
 }
 

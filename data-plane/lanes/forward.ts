@@ -1,10 +1,16 @@
-import { type AnswerReader, type ForwardDialect, PIECES } from '#data-plane/dialects/dialect.ts';
+import {
+  type AnswerReader,
+  type ForwardDialect,
+  PIECES,
+  type ProviderFault,
+} from '#data-plane/dialects/dialect.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { spliceBytes } from '#data-plane/json/splice-json.ts';
 import type { SilenceWatch, Watched } from '#data-plane/upstream/silence-watch.ts';
 import type {
   UpstreamCall,
   UpstreamClient,
+  UpstreamFailure,
   UpstreamHandler,
   UpstreamHeaders,
   UpstreamRequest,
@@ -37,14 +43,36 @@ export interface ForwardJob {
   readonly successHeaders: HeaderList;
 }
 
+/** Why an attempt failed, for operators; clients learn only the fault. */
+export type FailureReason =
+  | UpstreamFailure
+  | 'first_byte_timeout'
+  | 'idle_timeout'
+  /** It answered with an error status, or with an error inside a 200. */
+  | 'provider_refused'
+  | 'unreadable_answer'
+  | 'answer_too_large'
+  | 'answer_cut_short'
+  | 'bug_of_ours';
+
 /**
  * How an attempt ended. `finish` sends the client what is still due; call it once the request is recorded. A `failed`
  * attempt has sent no content: another may follow, or the fault be answered.
  */
 export type AttemptOutcome =
   | { readonly kind: 'complete'; readonly finish: () => void }
-  | { readonly kind: 'failed'; readonly fault: Fault; readonly retryable: boolean }
-  | { readonly kind: 'broken'; readonly fault: Fault; readonly finish: () => void }
+  | {
+      readonly kind: 'failed';
+      readonly fault: Fault;
+      readonly retryable: boolean;
+      readonly reason: FailureReason;
+    }
+  | {
+      readonly kind: 'broken';
+      readonly fault: Fault;
+      readonly reason: FailureReason;
+      readonly finish: () => void;
+    }
   | { readonly kind: 'client_left' };
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -67,7 +95,8 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
   readonly #job: ForwardJob;
   readonly #relay: StreamRelay | undefined;
   readonly #resolve: (outcome: AttemptOutcome) => void;
-  readonly #call: UpstreamCall;
+  /** Absent while the request is being handed over. */
+  #call: UpstreamCall | undefined;
   #mode: Mode = 'awaiting_head';
   #status = 0;
   #retryAfterMs: number | undefined;
@@ -104,7 +133,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     this.#status = status;
     this.#retryAfterMs = retryAfterMs(headers['retry-after']);
     if (status !== 200) this.#mode = 'error';
-    else if (isEncoded(headers['content-encoding'])) this.#fail(this.#job.dialect.providerFailed());
+    else if (isEncoded(headers['content-encoding'])) this.#giveUp('unreadable_answer');
     else if (this.#relay === undefined) this.#mode = 'body';
     // A provider that answers a streaming request with plain JSON reports an error, whatever its status says.
     else this.#mode = isJson(headers['content-type']) ? 'error' : 'stream';
@@ -133,20 +162,20 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
         this.#endBody(this.#collected());
         return;
       case 'error':
-        this.#endError(this.#collected());
+        this.#refused(this.#status, this.#collected());
         return;
       case 'concluded':
         this.#job.watch.remove(this);
         return;
       default:
-        this.#fail(this.#job.dialect.providerFailed());
+        this.#giveUp('connection_lost');
     }
   }
 
-  onFailure(): void {
+  onFailure(failure: UpstreamFailure): void {
     if (this.#mode === 'concluded') this.#job.watch.remove(this);
-    else if (this.#mode === 'error') this.#endError(this.#collected());
-    else this.#fail(this.#job.dialect.providerFailed());
+    else if (this.#mode === 'error') this.#refused(this.#status, this.#collected());
+    else this.#giveUp(failure);
   }
 
   tick(elapsedMs: number): void {
@@ -157,10 +186,9 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       return;
     }
     const { limits } = this.#job;
-    const limitMs = this.#mode === 'awaiting_head' ? limits.firstByteTimeoutMs : limits.idleTimeoutMs;
-    if (this.#silentMs >= limitMs) {
-      this.#stopUpstream();
-      this.#fail(this.#job.dialect.providerFailed());
+    const awaitsHead = this.#mode === 'awaiting_head';
+    if (this.#silentMs >= (awaitsHead ? limits.firstByteTimeoutMs : limits.idleTimeoutMs)) {
+      this.#giveUp(awaitsHead ? 'first_byte_timeout' : 'idle_timeout');
       return;
     }
     if (this.#relay !== undefined) this.#keepClientAlive(elapsedMs, limits.keepAliveAfterMs);
@@ -204,12 +232,13 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       }
       case 'error':
         this.#stopUpstream();
-        this.#fail(this.#job.dialect.readProviderFault(200, this.#retryAfterMs, relay.errorPayload));
+        this.#refused(200, relay.errorPayload);
         return;
       case 'garbage':
+        this.#giveUp('unreadable_answer');
+        return;
       case 'cut':
-        this.#stopUpstream();
-        this.#fail(this.#job.dialect.providerFailed());
+        this.#giveUp('answer_cut_short');
         return;
       default:
         return;
@@ -221,7 +250,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
     this.#clientSilentMs = 0;
     if (!this.#job.writer.congested || this.#paused) return;
     this.#paused = true;
-    this.#call.pause();
+    this.#call?.pause();
   }
 
   #clientDrained(): void {
@@ -232,7 +261,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#call.resume();
+    this.#call?.resume();
   }
 
   #collect(piece: Buffer): void {
@@ -243,8 +272,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
       this.#pieces.push(piece);
       return;
     }
-    this.#stopUpstream();
-    this.#fail(this.#job.dialect.providerFailed());
+    this.#giveUp('answer_too_large');
   }
 
   #collected(): Buffer {
@@ -253,7 +281,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
   }
 
   #endBody(body: Buffer): void {
-    const { dialect, writer, modelName, successHeaders } = this.#job;
+    const { writer, modelName, successHeaders } = this.#job;
     switch (this.reader.readBody(body)) {
       case PIECES.content: {
         const { modelStart, modelEnd } = this.reader;
@@ -265,31 +293,34 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
         return;
       }
       case PIECES.error:
-        this.#fail(dialect.readProviderFault(200, this.#retryAfterMs, body));
+        this.#refused(200, body);
         return;
       default:
-        this.#fail(dialect.providerFailed());
+        this.#giveUp('unreadable_answer');
     }
   }
 
-  #endError(body: Buffer): void {
-    this.#fail(this.#job.dialect.readProviderFault(this.#status, this.#retryAfterMs, body));
+  /** The provider reports an error of its own. */
+  #refused(status: number, body: Buffer): void {
+    this.#fail(this.#job.dialect.readProviderFault(status, this.#retryAfterMs, body), 'provider_refused');
   }
 
-  #fail(failure: { fault: Fault; retryable: boolean }): void {
+  /** The provider did not answer, or not in its dialect. */
+  #giveUp(reason: FailureReason): void {
+    this.#stopUpstream();
+    this.#fail(this.#job.dialect.providerFailed(), reason);
+  }
+
+  #fail({ fault, retryable }: ProviderFault, reason: FailureReason): void {
     if (this.#mode === 'concluded') return;
     this.#job.watch.remove(this);
     if (this.#relay?.deliveredContent !== true) {
-      this.#conclude({ kind: 'failed', ...failure });
+      this.#conclude({ kind: 'failed', fault, retryable, reason });
       return;
     }
     const { writer, dialect } = this.#job;
-    const { fault } = failure;
-    this.#conclude({
-      kind: 'broken',
-      fault,
-      finish: () => writer.breakOff(dialect.encodeStreamFault(fault)),
-    });
+    const finish = () => writer.breakOff(dialect.encodeStreamFault(fault));
+    this.#conclude({ kind: 'broken', fault, reason, finish });
   }
 
   #clientLeft(): void {
@@ -300,7 +331,7 @@ export class ForwardAttempt implements UpstreamHandler, Watched {
 
   #stopUpstream(): void {
     this.#job.watch.remove(this);
-    this.#call.abort();
+    this.#call?.abort();
   }
 
   #conclude(outcome: AttemptOutcome): void {

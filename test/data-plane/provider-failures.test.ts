@@ -229,31 +229,53 @@ describe('a provider’s refusal', () => {
 });
 
 describe('a provider that does not answer', () => {
-  it.each<[string, ProviderScript, boolean]>([
-    ['resets the connection', resets, false],
-    ['resets the connection of a stream', resets, true],
-    ['stays silent', hangs, false],
-    ['stays silent instead of streaming', hangs, true],
-    ['sends compressed bytes', answersJson('x', 200, { 'content-encoding': 'gzip' }), false],
-    ['sends an empty stream', answersStream([]), true],
-    ['sends only a role and ends', answersStream([ROLE]), true],
+  it.each<[string, ProviderScript, boolean, string]>([
+    ['resets the connection', resets, false, 'connection_lost'],
+    ['resets the connection of a stream', resets, true, 'connection_lost'],
+    ['stays silent', hangs, false, 'first_byte_timeout'],
+    ['stays silent instead of streaming', hangs, true, 'first_byte_timeout'],
     [
-      'sends an end marker and nothing else that ends',
+      'sends compressed bytes',
+      answersJson('x', 200, { 'content-encoding': 'gzip' }),
+      false,
+      'unreadable_answer',
+    ],
+    ['sends an empty stream', answersStream([]), true, 'answer_cut_short'],
+    ['sends only a role and ends', answersStream([ROLE]), true, 'answer_cut_short'],
+    [
+      'sends bytes that are no JSON',
       (response) => void response.writeHead(200).end('data: {"a":\n\n'),
       true,
+      'unreadable_answer',
     ],
-  ])('%s', async (_, script, stream) => {
+  ])('%s', async (_, script, stream, reason) => {
     const answer = await askChat(gateway, script, { stream });
     const error = stream && answer.status === 200 ? (answer.text.split('data: ')[1] ?? '') : answer.text;
     expect(JSON.parse(error)).toMatchObject(PROVIDER_ERROR);
     expect(gateway.spool.records).toMatchObject([{ errorCode: 'provider_error', costNano: '0' }]);
     expect(gateway.quotas.open).toBe(0);
+    expect(JSON.parse(gateway.logLines.at(-1) ?? '{}')).toMatchObject({ reason });
+  });
+
+  it('cannot even be asked with the credential that it was given', async () => {
+    const upstream = testUpstream(gateway.provider.origin, { credential: 'broken\nin two' });
+    gateway.snapshot.addModel(testModel({ id: 'odd/one' }), [{ upstream, providerModel: 'x' }]);
+    for (const stream of [false, true]) {
+      const answer = await postChat(gateway, { model: 'odd/one', messages, stream });
+      expect([answer.status, await answer.json()]).toMatchObject([502, PROVIDER_ERROR]);
+    }
+    expect(gateway.logLines.join('')).not.toContain('in two');
   });
 
   it('is not there at all', async () => {
     const answer = await postChat(gateway, { model: 'dead/one', messages });
     expect([answer.status, await answer.json()]).toMatchObject([502, PROVIDER_ERROR]);
-    expect(gateway.logLines.at(-1)).toContain('"code":"provider_error"');
+    expect(JSON.parse(gateway.logLines.at(-1) ?? '{}')).toMatchObject({
+      requestId: answer.headers.get('x-request-id'),
+      code: 'provider_error',
+      reason: 'connect_failed',
+      upstream: 'deepseek',
+    });
     expect(gateway.logLines.join('')).not.toContain(PROVIDER_CREDENTIAL);
   });
 });
