@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
@@ -11,6 +12,7 @@ import { SilenceWatch } from './upstream/silence-watch.ts';
 import { createUndiciClient } from './upstream/undici-client.ts';
 import { openFileSpool } from './usage/file-spool.ts';
 import { openUsageTotalsReader } from './usage/redis-usage-totals.ts';
+import { warmUp } from './warm-up.ts';
 
 /** One process of the data plane: settings, first snapshot, listen, serve, drain on signal. */
 const WATCH_INTERVAL_MS = 250;
@@ -75,10 +77,13 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     random: Math.random,
     linkStates: () => ({ redis: quotas.reachable ? 'up' : 'down' }),
   };
+  await warmUp(gateway);
   const server = await startServer(gateway, settings.bindAddress, settings.port);
   onShutdown(async () => {
     await server.drain(settings.drainTimeoutMs);
     server.close();
+    // Requests that were cut a moment ago are recorded before the spool closes.
+    await nextTurn();
     watch.stop();
     await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
     quotas.close();

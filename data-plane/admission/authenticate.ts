@@ -16,11 +16,16 @@ export interface InactiveKey {
   readonly fault: Fault;
 }
 
-const BEARER = /^bearer +(.*)$/i;
+const BEARER = 'bearer ';
+/** Keys whose digests are at hand; hashing costs more than everything else here. Never leaves this process's memory. */
+const MAX_REMEMBERED_DIGESTS = 4_096;
+const digests = new Map<string, string>();
 
 /** The key a request presents, empty if none. */
 export function presentedKey(headers: KeyHeaders, preference: KeyPreference): string {
-  const bearer = BEARER.exec(headers.authorization)?.[1]?.trim() ?? '';
+  const { authorization } = headers;
+  const isBearer = authorization.slice(0, BEARER.length).toLowerCase() === BEARER;
+  const bearer = isBearer ? authorization.slice(BEARER.length).trim() : '';
   const xApiKey = headers.xApiKey.trim();
   return preference === 'bearer' ? bearer || xApiKey : xApiKey || bearer;
 }
@@ -39,8 +44,14 @@ export function authenticate(
     const message = shape === 'openai' ? 'Missing Bearer token in Authorization header.' : 'Missing API key.';
     return fault('missing_api_key', message);
   }
-  const key = snapshot.findKey(digestApiKey(secret));
-  if (key === undefined) return fault('invalid_api_key', 'Invalid API key.');
+  const remembered = digests.get(secret);
+  const digest = remembered ?? digestApiKey(secret);
+  const key = snapshot.findKey(digest);
+  if (key === undefined) {
+    digests.delete(secret);
+    return fault('invalid_api_key', 'Invalid API key.');
+  }
+  if (remembered === undefined) remember(secret, digest);
   const { status, expiresAtMs, accountId } = key.config;
   if (status !== 'active') return { key, fault: fault('api_key_inactive', 'This API key is disabled.') };
   if (expiresAtMs !== null && expiresAtMs <= nowMs) {
@@ -50,4 +61,10 @@ export function authenticate(
     return { key, fault: fault('user_inactive', 'This account is not active.') };
   }
   return key;
+}
+
+/** Only keys that are known are remembered, so that strangers cannot push them out. */
+function remember(secret: string, digest: string): void {
+  if (digests.size >= MAX_REMEMBERED_DIGESTS) digests.clear();
+  digests.set(secret, digest);
 }

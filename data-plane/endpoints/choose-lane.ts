@@ -3,6 +3,7 @@ import type { JsonObject, ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
 import type { TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
+import { jsonName } from '#data-plane/json/json-name.ts';
 import { ForwardLane } from '#data-plane/lanes/forward-lane.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
@@ -83,7 +84,7 @@ function forward(
     lane: new ForwardLane({
       dialect: dialect.forward,
       hidesUsageChunk: dialect.hidesUsageChunk(request),
-      modelName: Buffer.from(JSON.stringify(model.config.id)),
+      modelName: jsonName(model.config.id),
     }),
     request: {
       origin: upstream.origin,

@@ -28,7 +28,8 @@ import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled
 
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
-  readonly body: Buffer;
+  /** Let go of once content has been sent: no other provider will be asked then, and streams last. */
+  body: Buffer;
   readonly request: WatchedRequest;
   /** The endpoint's own, or the one that the body turned out to be in. */
   readonly dialect: ClientDialect;
@@ -91,25 +92,27 @@ export class InferenceEndpoint {
     snapshot: CompiledSnapshot,
     body: Buffer,
   ): Promise<void> {
-    const admitted = await this.#admit(facts, snapshot, body).catch((error) =>
-      unexpectedFault(this.#gateway, exchange, error),
-    );
+    let admitted: AdmittedRequest | Fault;
+    try {
+      admitted = await this.#admit(facts, snapshot, body);
+    } catch (error) {
+      admitted = unexpectedFault(this.#gateway, exchange, error);
+    }
     if (isFault(admitted)) {
       this.#refuse(exchange, facts, admitted);
       return;
     }
-    const end = await this.#forward(exchange, facts, admitted).catch((error) => ({
-      outcome: {
-        kind: 'failed',
-        fault: unexpectedFault(this.#gateway, exchange, error),
-        retryable: false,
-      } as const,
-      lane: undefined,
-    }));
+    let end: ForwardEnd;
+    try {
+      end = await this.#forward(exchange, facts, admitted);
+    } catch (error) {
+      const failure = unexpectedFault(this.#gateway, exchange, error);
+      const outcome = { kind: 'failed', fault: failure, retryable: false, reason: 'bug_of_ours' } as const;
+      end = { outcome, lane: undefined };
+    }
     const result = resultOf(admitted, end);
     const usedTokens = promptTokens(result.usage) + result.usage.output;
     this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
-    this.#noteFailure(exchange, facts, end.outcome);
     const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
   }
@@ -134,9 +137,7 @@ export class InferenceEndpoint {
     const price = priceAt(model.prices, clock.nowMs());
     const attempts = planAttempts(model, dialect.forwardProtocol, random);
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
-    const understood = needsUnderstanding(this.#dialect, attempts)
-      ? understand(this.#dialect, body)
-      : undefined;
+    const understood = needsUnderstanding(dialect, attempts, body) ? understand(dialect, body) : undefined;
     if (isFault(understood)) return understood;
     const hold = await quotas.hold({
       key: facts.key,
@@ -170,7 +171,10 @@ export class InferenceEndpoint {
       facts.upstream = route.upstream;
       const choice = chooseLane({ exchange, route, ...admitted });
       if (isFault(choice))
-        return { outcome: { kind: 'failed', fault: choice, retryable: false }, lane: undefined };
+        return {
+          outcome: { kind: 'failed', fault: choice, retryable: false, reason: 'not_expressible' },
+          lane: undefined,
+        };
       facts.lane = choice.kind;
       const { upstreams, watch, silenceLimits } = this.#gateway;
       const attempt = new Attempt({
@@ -185,8 +189,10 @@ export class InferenceEndpoint {
       });
       attempt.onFirstContent = () => {
         facts.firstTokenMs = Math.round(this.#gateway.clock.monotonicMs() - exchange.startedAtMs);
+        admitted.body = RELEASED_BODY;
       };
       end = { outcome: await attempt.outcome, lane: choice.lane };
+      this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
     return end;
@@ -206,18 +212,17 @@ export class InferenceEndpoint {
   }
 
   /** Logs failures that are ours or a provider's to fix; the client's own are in the usage records. */
-  #noteFailure(exchange: Exchange, facts: RequestFacts, outcome: AttemptOutcome): void {
+  #noteFailure(exchange: Exchange, route: CompiledRoute, outcome: AttemptOutcome): void {
     if (outcome.kind !== 'failed' && outcome.kind !== 'broken') return;
-    if (FAULTS[outcome.fault.kind].status < 500) return;
-    const details = {
-      requestId: exchange.publicId,
-      code: outcome.fault.kind,
-      upstream: facts.upstream?.name,
-    };
-    this.#gateway.log.warn(details, 'request failed');
+    const code = outcome.fault.kind;
+    if (FAULTS[code].status < 500) return;
+    const { reason } = outcome;
+    const upstream = route.upstream.name;
+    this.#gateway.log.warn({ requestId: exchange.publicId, code, reason, upstream }, 'attempt failed');
   }
 }
 
+const RELEASED_BODY = Buffer.alloc(0);
 const CLIENT_LEFT: AttemptOutcome = { kind: 'client_left' };
 const REASONING_EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']);
 

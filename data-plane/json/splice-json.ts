@@ -7,7 +7,8 @@ export interface Splice {
 
 /** A copy of `body` with `splices` applied; every other byte stays as it was. Splices must not overlap. */
 export function spliceBytes(body: Uint8Array, splices: readonly Splice[]): Buffer {
-  const ordered = [...splices].sort((left, right) => left.start - right.start);
+  const ordered =
+    splices.length === 1 ? splices : [...splices].sort((left, right) => left.start - right.start);
   let size = body.length;
   for (const splice of ordered) size += splice.bytes.length - (splice.end - splice.start);
   const result = Buffer.allocUnsafe(size);

@@ -1,9 +1,11 @@
+import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
 import type { SilenceWatch, Watched } from '#data-plane/upstream/silence-watch.ts';
 import type {
   UpstreamCall,
   UpstreamClient,
+  UpstreamFailure,
   UpstreamHandler,
   UpstreamHeaders,
   UpstreamRequest,
@@ -33,14 +35,38 @@ export interface AttemptJob {
   readonly successHeaders: HeaderList;
 }
 
+/** Why an attempt failed, for operators; clients learn only the fault. */
+export type FailureReason =
+  | UpstreamFailure
+  | 'first_byte_timeout'
+  | 'idle_timeout'
+  /** It answered with an error status, or with an error inside a 200. */
+  | 'provider_refused'
+  | 'unreadable_answer'
+  | 'answer_too_large'
+  | 'answer_cut_short'
+  /** The provider's protocol has no words for what was asked; nothing was sent. */
+  | 'not_expressible'
+  | 'bug_of_ours';
+
 /**
  * How an attempt ended. `finish` sends the client what is still due; call it once the request is recorded. A `failed`
  * attempt has sent no content: another may follow, or the fault be answered.
  */
 export type AttemptOutcome =
   | { readonly kind: 'complete'; readonly finish: () => void }
-  | { readonly kind: 'failed'; readonly fault: Fault; readonly retryable: boolean }
-  | { readonly kind: 'broken'; readonly fault: Fault; readonly finish: () => void }
+  | {
+      readonly kind: 'failed';
+      readonly fault: Fault;
+      readonly retryable: boolean;
+      readonly reason: FailureReason;
+    }
+  | {
+      readonly kind: 'broken';
+      readonly fault: Fault;
+      readonly reason: FailureReason;
+      readonly finish: () => void;
+    }
   | { readonly kind: 'client_left' };
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -60,7 +86,8 @@ export class Attempt implements UpstreamHandler, Watched {
   readonly #job: AttemptJob;
   readonly #relay: AnswerRelay | undefined;
   readonly #resolve: (outcome: AttemptOutcome) => void;
-  readonly #call: UpstreamCall;
+  /** Absent while the request is being handed over. */
+  #call: UpstreamCall | undefined;
   #mode: Mode = 'awaiting_head';
   #status = 0;
   #retryAfterMs: number | undefined;
@@ -95,7 +122,7 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#status = status;
     this.#retryAfterMs = retryAfterMs(headers['retry-after']);
     if (status !== 200) this.#mode = 'error';
-    else if (isEncoded(headers['content-encoding'])) this.#fail(providerFailed());
+    else if (isEncoded(headers['content-encoding'])) this.#giveUp('unreadable_answer');
     else if (this.#relay === undefined) this.#mode = 'body';
     // A provider that answers a streaming request with plain JSON reports an error, whatever its status says.
     else this.#mode = isJson(headers['content-type']) ? 'error' : 'stream';
@@ -121,23 +148,23 @@ export class Attempt implements UpstreamHandler, Watched {
         if (this.#relay !== undefined) this.#follow(this.#relay, this.#relay.finish());
         return;
       case 'body':
-        this.#endBody(Buffer.concat(this.#pieces));
+        this.#endBody(this.#collected());
         return;
       case 'error':
-        this.#endError(Buffer.concat(this.#pieces));
+        this.#refused(this.#status, this.#collected());
         return;
       case 'concluded':
         this.#job.watch.remove(this);
         return;
       default:
-        this.#fail(providerFailed());
+        this.#giveUp('connection_lost');
     }
   }
 
-  onFailure(): void {
+  onFailure(failure: UpstreamFailure): void {
     if (this.#mode === 'concluded') this.#job.watch.remove(this);
-    else if (this.#mode === 'error') this.#endError(Buffer.concat(this.#pieces));
-    else this.#fail(providerFailed());
+    else if (this.#mode === 'error') this.#refused(this.#status, this.#collected());
+    else this.#giveUp(failure);
   }
 
   tick(elapsedMs: number): void {
@@ -148,10 +175,9 @@ export class Attempt implements UpstreamHandler, Watched {
       return;
     }
     const { limits } = this.#job;
-    const limitMs = this.#mode === 'awaiting_head' ? limits.firstByteTimeoutMs : limits.idleTimeoutMs;
-    if (this.#silentMs >= limitMs) {
-      this.#stopUpstream();
-      this.#fail(providerFailed());
+    const awaitsHead = this.#mode === 'awaiting_head';
+    if (this.#silentMs >= (awaitsHead ? limits.firstByteTimeoutMs : limits.idleTimeoutMs)) {
+      this.#giveUp(awaitsHead ? 'first_byte_timeout' : 'idle_timeout');
       return;
     }
     if (this.#relay !== undefined) this.#keepClientAlive(elapsedMs, limits.keepAliveAfterMs);
@@ -195,12 +221,13 @@ export class Attempt implements UpstreamHandler, Watched {
       }
       case 'error':
         this.#stopUpstream();
-        this.#fail(relay.failure(this.#retryAfterMs));
+        this.#fail(relay.failure(this.#retryAfterMs), 'provider_refused');
         return;
       case 'garbage':
+        this.#giveUp('unreadable_answer');
+        return;
       case 'cut':
-        this.#stopUpstream();
-        this.#fail(providerFailed());
+        this.#giveUp('answer_cut_short');
         return;
       default:
         return;
@@ -212,7 +239,7 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#clientSilentMs = 0;
     if (!this.#job.writer.congested || this.#paused) return;
     this.#paused = true;
-    this.#call.pause();
+    this.#call?.pause();
   }
 
   #clientDrained(): void {
@@ -223,7 +250,7 @@ export class Attempt implements UpstreamHandler, Watched {
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#call.resume();
+    this.#call?.resume();
   }
 
   #collect(piece: Buffer): void {
@@ -234,15 +261,23 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#pieces.push(piece);
       return;
     }
-    this.#stopUpstream();
-    this.#fail(providerFailed());
+    this.#giveUp('answer_too_large');
+  }
+
+  #collected(): Buffer {
+    const [first] = this.#pieces;
+    return first !== undefined && this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
   }
 
   #endBody(body: Buffer): void {
     const { lane, writer, successHeaders } = this.#job;
     const answer = lane.readBody(body, this.#retryAfterMs);
+    if (answer === undefined) {
+      this.#giveUp('unreadable_answer');
+      return;
+    }
     if (!Buffer.isBuffer(answer)) {
-      this.#fail(answer);
+      this.#fail(answer, 'provider_refused');
       return;
     }
     this.onFirstContent?.();
@@ -250,24 +285,27 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#job.watch.remove(this);
   }
 
-  #endError(body: Buffer): void {
-    this.#fail(this.#job.lane.readFault(this.#status, this.#retryAfterMs, body));
+  /** The provider reports an error of its own. */
+  #refused(status: number, body: Buffer): void {
+    this.#fail(this.#job.lane.readFault(status, this.#retryAfterMs, body), 'provider_refused');
   }
 
-  #fail(failure: { fault: Fault; retryable: boolean }): void {
+  /** The provider did not answer, or not in its dialect. */
+  #giveUp(reason: FailureReason): void {
+    this.#stopUpstream();
+    this.#fail(providerFailed(), reason);
+  }
+
+  #fail({ fault, retryable }: ProviderFault, reason: FailureReason): void {
     if (this.#mode === 'concluded') return;
     this.#job.watch.remove(this);
     if (this.#relay?.deliveredContent !== true) {
-      this.#conclude({ kind: 'failed', ...failure });
+      this.#conclude({ kind: 'failed', fault, retryable, reason });
       return;
     }
     const { writer, lane } = this.#job;
-    const { fault } = failure;
-    this.#conclude({
-      kind: 'broken',
-      fault,
-      finish: () => writer.breakOff(lane.encodeStreamFault(fault)),
-    });
+    const finish = () => writer.breakOff(lane.encodeStreamFault(fault));
+    this.#conclude({ kind: 'broken', fault, reason, finish });
   }
 
   #clientLeft(): void {
@@ -278,7 +316,7 @@ export class Attempt implements UpstreamHandler, Watched {
 
   #stopUpstream(): void {
     this.#job.watch.remove(this);
-    this.#call.abort();
+    this.#call?.abort();
   }
 
   #conclude(outcome: AttemptOutcome): void {

@@ -4,7 +4,6 @@ import {
   PIECES,
   type ProviderFault,
 } from '#data-plane/dialects/dialect.ts';
-import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { spliceBytes } from '#data-plane/json/splice-json.ts';
 import type { Fault } from '#shared/fault.ts';
@@ -41,7 +40,7 @@ export class ForwardLane implements AnswerLane {
     return new StreamRelay({ writer, reader: this.#reader, ...this.#options });
   }
 
-  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault {
+  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault | undefined {
     switch (this.#reader.readBody(body)) {
       case PIECES.content: {
         const { modelStart, modelEnd } = this.#reader;
@@ -51,7 +50,7 @@ export class ForwardLane implements AnswerLane {
       case PIECES.error:
         return this.readFault(200, retryAfterMs, body);
       default:
-        return providerFailed();
+        return undefined;
     }
   }
 

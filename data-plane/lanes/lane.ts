@@ -31,8 +31,8 @@ export interface AnswerLane {
   /** Bytes of generated text so far, for an estimate where the provider sends no counts. */
   readonly textBytes: number;
   openRelay(writer: ResponseWriter): AnswerRelay;
-  /** A whole successful answer as the client's body, or what is wrong with it. */
-  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault;
+  /** A whole successful answer as the client's body, the error it holds, or `undefined` when it is unreadable. */
+  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault | undefined;
   /** Judges an error answer. */
   readFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
   /** The event that tells the client of a fault in the middle of its stream. */

@@ -1,6 +1,5 @@
 import type { AnswerIdentity, ClientCodec, JsonObject, ProviderCodec } from '#data-plane/dialects/codec.ts';
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
-import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import type { Fault } from '#shared/fault.ts';
@@ -45,7 +44,7 @@ export class TranslateLane implements AnswerLane {
     return this.#relay;
   }
 
-  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault {
+  readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault | undefined {
     const { client, provider, answer } = this.#options;
     const parsed = parseObject(body);
     if (parsed === undefined) return this.readFault(200, retryAfterMs, body);
@@ -58,7 +57,7 @@ export class TranslateLane implements AnswerLane {
       events.push(event);
     });
     if (failure !== undefined) return { fault: failure, retryable: true };
-    if (events.at(-1)?.kind !== 'turn_end') return providerFailed();
+    if (events.at(-1)?.kind !== 'turn_end') return undefined;
     return Buffer.from(JSON.stringify(client.encodeBody(answer, events)));
   }
 

@@ -1,83 +1,38 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  askChat,
+  CONTENT,
+  DONE,
+  hangs,
+  messages,
+  PROVIDER_ERROR,
+  ROLE,
+  resets,
+  STOP,
+} from './support/ask-chat.ts';
+import {
   type GatewayUnderTest,
-  MODEL_ID,
   PROVIDER_CREDENTIAL,
   postChat,
   startGateway,
   testModel,
   testUpstream,
 } from './support/gateway-under-test.ts';
-import {
-  answersJson,
-  answersStream,
-  type ProviderScript,
-  ScriptedProvider,
-} from './support/scripted-provider.ts';
-
-const messages = [{ role: 'user', content: 'hello' }];
-const ANSWER = {
-  model: 'p',
-  choices: [{ message: { content: 'x' }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 1, completion_tokens: 1 },
-};
-const CONTENT =
-  'data: {"model":"p","choices":[{"index":0,"delta":{"content":"Par"},"finish_reason":null}]}\n\n';
-const ROLE =
-  'data: {"model":"p","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n';
-const STOP = 'data: {"model":"p","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n';
-const PROVIDER_ERROR = { error: { type: 'provider_error', code: 'provider_error', param: null } };
+import { answersJson, answersStream, type ProviderScript } from './support/scripted-provider.ts';
 
 let gateway: GatewayUnderTest;
-let spare: ScriptedProvider;
 beforeAll(async () => {
   const silenceLimits = { firstByteTimeoutMs: 300, idleTimeoutMs: 300, keepAliveAfterMs: 100 };
   gateway = await startGateway({ silenceLimits });
-  spare = await ScriptedProvider.start();
-  const upstream = testUpstream(gateway.provider.origin);
-  gateway.snapshot.addModel(testModel({ id: 'two/routes' }), [
-    { upstream, providerModel: 'first' },
-    { upstream: testUpstream(spare.origin, { id: 'spare', name: 'spare' }), providerModel: 'second' },
-  ]);
-  const closedOrigin = 'http://127.0.0.1:1';
-  gateway.snapshot.addModel(testModel({ id: 'dead/one' }), [
-    { upstream: testUpstream(closedOrigin), providerModel: 'x' },
-  ]);
+  const unreachable = testUpstream('http://127.0.0.1:1');
+  gateway.snapshot.addModel(testModel({ id: 'dead/one' }), [{ upstream: unreachable, providerModel: 'x' }]);
 });
-afterAll(async () => {
-  await gateway.stop();
-  await spare.stop();
-});
+afterAll(() => gateway.stop());
 beforeEach(() => {
   gateway.provider.requests.length = 0;
-  spare.requests.length = 0;
   gateway.spool.records.length = 0;
   gateway.quotas.settled.length = 0;
 });
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  /** The connection broke before the answer was complete. */
-  readonly cut: boolean;
-}
-
-async function ask(script: ProviderScript, extra: object = {}): Promise<Answer> {
-  gateway.provider.script = script;
-  const answer = await postChat(gateway, { model: MODEL_ID, messages, ...extra });
-  let text = '';
-  let cut = false;
-  try {
-    for await (const piece of answer.body ?? []) text += Buffer.from(piece).toString();
-  } catch {
-    cut = true;
-  }
-  return { status: answer.status, headers: answer.headers, text, cut };
-}
-
-const hangs: ProviderScript = () => {};
-const resets: ProviderScript = (response) => void response.socket?.destroy();
 
 describe('a provider’s refusal', () => {
   it.each<[string, number, unknown, object]>([
@@ -157,7 +112,7 @@ describe('a provider’s refusal', () => {
       },
     ],
   ])('of the client’s own mistake is passed on with status 400: %s', async (_, status, body, error) => {
-    const answer = await ask(answersJson(body, status));
+    const answer = await askChat(gateway, answersJson(body, status));
     expect([answer.status, JSON.parse(answer.text)]).toEqual([400, { error }]);
     expect(gateway.spool.records).toMatchObject([
       { status: 'error', httpStatus: 400, costNano: '0', upstream: 'deepseek' },
@@ -247,7 +202,7 @@ describe('a provider’s refusal', () => {
       },
     ],
   ])('of something else is our fault, in our words: %s', async (_, status, body) => {
-    const answer = await ask(answersJson(body, status));
+    const answer = await askChat(gateway, answersJson(body, status));
     expect([answer.status, JSON.parse(answer.text)]).toMatchObject([502, PROVIDER_ERROR]);
     expect(answer.text).toContain('The model provider failed');
     expect(gateway.spool.records).toMatchObject([
@@ -263,7 +218,7 @@ describe('a provider’s refusal', () => {
         code: 'rate_limit_exceeded',
       },
     };
-    const answer = await ask(answersJson(error, 429, { 'retry-after': '7' }));
+    const answer = await askChat(gateway, answersJson(error, 429, { 'retry-after': '7' }));
     expect([answer.status, JSON.parse(answer.text)]).toMatchObject([
       429,
       { error: { type: 'rate_limit_error', code: 'provider_rate_limited', param: null } },
@@ -274,31 +229,53 @@ describe('a provider’s refusal', () => {
 });
 
 describe('a provider that does not answer', () => {
-  it.each<[string, ProviderScript, boolean]>([
-    ['resets the connection', resets, false],
-    ['resets the connection of a stream', resets, true],
-    ['stays silent', hangs, false],
-    ['stays silent instead of streaming', hangs, true],
-    ['sends compressed bytes', answersJson('x', 200, { 'content-encoding': 'gzip' }), false],
-    ['sends an empty stream', answersStream([]), true],
-    ['sends only a role and ends', answersStream([ROLE]), true],
+  it.each<[string, ProviderScript, boolean, string]>([
+    ['resets the connection', resets, false, 'connection_lost'],
+    ['resets the connection of a stream', resets, true, 'connection_lost'],
+    ['stays silent', hangs, false, 'first_byte_timeout'],
+    ['stays silent instead of streaming', hangs, true, 'first_byte_timeout'],
     [
-      'sends an end marker and nothing else that ends',
+      'sends compressed bytes',
+      answersJson('x', 200, { 'content-encoding': 'gzip' }),
+      false,
+      'unreadable_answer',
+    ],
+    ['sends an empty stream', answersStream([]), true, 'answer_cut_short'],
+    ['sends only a role and ends', answersStream([ROLE]), true, 'answer_cut_short'],
+    [
+      'sends bytes that are no JSON',
       (response) => void response.writeHead(200).end('data: {"a":\n\n'),
       true,
+      'unreadable_answer',
     ],
-  ])('%s', async (_, script, stream) => {
-    const answer = await ask(script, { stream });
+  ])('%s', async (_, script, stream, reason) => {
+    const answer = await askChat(gateway, script, { stream });
     const error = stream && answer.status === 200 ? (answer.text.split('data: ')[1] ?? '') : answer.text;
     expect(JSON.parse(error)).toMatchObject(PROVIDER_ERROR);
     expect(gateway.spool.records).toMatchObject([{ errorCode: 'provider_error', costNano: '0' }]);
     expect(gateway.quotas.open).toBe(0);
+    expect(JSON.parse(gateway.logLines.at(-1) ?? '{}')).toMatchObject({ reason });
+  });
+
+  it('cannot even be asked with the credential that it was given', async () => {
+    const upstream = testUpstream(gateway.provider.origin, { credential: 'broken\nin two' });
+    gateway.snapshot.addModel(testModel({ id: 'odd/one' }), [{ upstream, providerModel: 'x' }]);
+    for (const stream of [false, true]) {
+      const answer = await postChat(gateway, { model: 'odd/one', messages, stream });
+      expect([answer.status, await answer.json()]).toMatchObject([502, PROVIDER_ERROR]);
+    }
+    expect(gateway.logLines.join('')).not.toContain('in two');
   });
 
   it('is not there at all', async () => {
     const answer = await postChat(gateway, { model: 'dead/one', messages });
     expect([answer.status, await answer.json()]).toMatchObject([502, PROVIDER_ERROR]);
-    expect(gateway.logLines.at(-1)).toContain('"code":"provider_error"');
+    expect(JSON.parse(gateway.logLines.at(-1) ?? '{}')).toMatchObject({
+      requestId: answer.headers.get('x-request-id'),
+      code: 'provider_error',
+      reason: 'connect_failed',
+      upstream: 'deepseek',
+    });
     expect(gateway.logLines.join('')).not.toContain(PROVIDER_CREDENTIAL);
   });
 });
@@ -313,22 +290,18 @@ describe('a stream that breaks after its first content', () => {
       },
     ],
     ['by an early end', answersStream([ROLE, CONTENT])],
-    ['by garbage', answersStream([CONTENT, 'data: {"model":\n\n', STOP, 'data: [DONE]\n\n'])],
+    ['by garbage', answersStream([CONTENT, 'data: {"model":\n\n', STOP, DONE])],
     ['by silence', (response) => void response.writeHead(200).write(CONTENT)],
     [
       'by an error event',
-      answersStream([
-        CONTENT,
-        'data: {"error":{"message":"sorry","type":"server_error"}}\n\n',
-        'data: [DONE]\n\n',
-      ]),
+      answersStream([CONTENT, 'data: {"error":{"message":"sorry","type":"server_error"}}\n\n', DONE]),
     ],
     [
       'by a named error event',
       answersStream([CONTENT, 'event: error\ndata: {"error":{"message":"sorry","code":500}}\n\n']),
     ],
   ])('%s, tells the client and never looks complete', async (_, script) => {
-    const answer = await ask(script, { stream: true });
+    const answer = await askChat(gateway, script, { stream: true });
     expect(answer.status).toBe(200);
     const events = answer.text.split('\n\n').filter((event) => event.startsWith('data: '));
     expect(events.at(-2)).toContain('"content":"Par"');
@@ -339,76 +312,5 @@ describe('a stream that breaks after its first content', () => {
       { status: 'error', errorCode: 'provider_error', costNano: '0' },
     ]);
     expect(gateway.quotas.open).toBe(0);
-  });
-});
-
-describe('a second route', () => {
-  it.each<[string, ProviderScript, boolean]>([
-    ['the first answers 500', answersJson('x', 500), false],
-    ['the first limits us', answersJson('{}', 429), true],
-    ['the first refuses our key', answersJson('{}', 401), false],
-    ['the first cannot be reached', resets, true],
-    ['the first stays silent', hangs, false],
-    ['the first sends a role and then breaks', answersStream([ROLE]), true],
-    [
-      'the first sends an error as its first event',
-      answersStream(['data: {"error":{"message":"overloaded","code":529}}\n\n']),
-      true,
-    ],
-  ])('answers when %s, under the same hold', async (_, script, stream) => {
-    gateway.quotas.held.length = 0;
-    spare.script = stream ? answersStream([CONTENT, STOP, 'data: [DONE]\n\n']) : answersJson(ANSWER);
-    const answer = await ask(script, { model: 'two/routes', stream });
-    expect(answer.status).toBe(200);
-    expect(answer.text).toContain('two/routes');
-    expect(answer.text.match(/"role"/g)).toBeNull();
-    expect(spare.requests.map(({ body }) => JSON.parse(body.toString()).model)).toEqual(['second']);
-    expect(gateway.spool.records).toMatchObject([{ status: 'success', upstream: 'spare' }]);
-    expect(gateway.quotas.held).toHaveLength(1);
-    expect(gateway.quotas.settled).toHaveLength(1);
-  });
-
-  it('is not asked about the client’s own mistake, nor after content', async () => {
-    const mistake = answersJson({ error: { message: 'bad stop', param: 'stop', code: 'bad' } }, 400);
-    expect((await ask(mistake, { model: 'two/routes' })).status).toBe(400);
-    expect((await ask(answersStream([CONTENT]), { model: 'two/routes', stream: true })).cut).toBe(true);
-    expect(spare.requests).toHaveLength(0);
-  });
-});
-
-describe('a silent provider of a stream', () => {
-  it('is covered by comments, before and within its answer, which do not count as its signs of life', async () => {
-    const script: ProviderScript = async (response) => {
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(CONTENT);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      response.end(`${STOP}data: [DONE]\n\n`);
-    };
-    const answer = await ask(script, { stream: true });
-    const [before = '', after = ''] = answer.text.split('"Par"');
-    expect(before.match(/: keep-alive\n\n/g)?.length).toBe(2);
-    expect(after.match(/: keep-alive\n\n/g)?.length).toBe(2);
-    expect(answer.text.endsWith('data: [DONE]\n\n')).toBe(true);
-
-    const comments: ProviderScript = (response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(CONTENT);
-      const timer = setInterval(() => response.write(': PROCESSING\n\n'), 50);
-      response.on('close', () => clearInterval(timer));
-    };
-    expect((await ask(comments, { stream: true })).cut).toBe(true);
-  });
-
-  it('that fails after the head has gone is reported in the stream', async () => {
-    const answer = await ask(
-      async (response) => {
-        await new Promise((resolve) => setTimeout(resolve, 150));
-        response.writeHead(500).end('{}');
-      },
-      { stream: true },
-    );
-    expect(answer.status).toBe(200);
-    expect(answer.text).toMatch(/^: keep-alive\n\ndata: \{"error":/);
-    expect(answer.cut).toBe(true);
   });
 });

@@ -1,3 +1,4 @@
+import { jsonName } from '#data-plane/json/json-name.ts';
 import { JSON_KINDS } from '#data-plane/json/json-watch.ts';
 import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
 import type { ChatRequest } from './read-request.ts';
@@ -18,7 +19,7 @@ const ABSENT = 0;
 export function providerChatBody(body: Buffer, request: ChatRequest, providerModel: string): Buffer {
   const { modelPlace, maxCompletionTokensPlace, maxTokensPlace } = request;
   const splices: Splice[] = [
-    { start: modelPlace.start, end: modelPlace.end, bytes: Buffer.from(JSON.stringify(providerModel)) },
+    { start: modelPlace.start, end: modelPlace.end, bytes: jsonName(providerModel) },
   ];
   if (request.stream && !request.wantsUsageChunk) splices.push(askForUsage(body, request));
   // Providers differ in which of the two they read; with one value in both, the documented order of precedence holds.
