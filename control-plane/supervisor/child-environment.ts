@@ -45,6 +45,8 @@ export function controlPlaneEnvironment(
 }
 
 /** The data plane faces the internet: it is given neither the database nor any credential it could leak. */
+const MAX_HEADER_BYTES = 16 * 1024;
+
 export function dataPlaneEnvironment(
   settings: SupervisorSettings,
   facts: CommonFacts,
@@ -54,6 +56,8 @@ export function dataPlaneEnvironment(
     ...inherited(settings.environment),
     ...commonEnvironment(settings, facts),
     DATA_PLANE_SLOT: String(slot),
+    // uWebSockets.js reads it from the environment; its own limit of 4 KB is below what proxies and cookies come to.
+    UWS_HTTP_MAX_HEADERS_SIZE: String(MAX_HEADER_BYTES),
   };
   for (const name of [...CONTROL_PLANE_ONLY, ...VENDOR_VARIABLES]) delete environment[name];
   for (const name of Object.keys(environment)) {

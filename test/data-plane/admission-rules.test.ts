@@ -125,8 +125,9 @@ describe('the plan of attempts', () => {
     priority: number,
     weight: number,
     protocol: 'chat' | 'gemini' = 'chat',
+    origin = 'http://127.0.0.1:1',
   ) => ({
-    upstream: testUpstream('http://127.0.0.1:1', { protocol }),
+    upstream: testUpstream(origin, { protocol }),
     providerModel,
     priority,
     weight,
@@ -147,13 +148,16 @@ describe('the plan of attempts', () => {
   });
 
   it('uses routes without weight last, and routes that need translation after all that do not', () => {
-    expect(plan([route('c', 0, 5, 'gemini'), route('a', 1, 0), route('b', 1, 1)], () => 0)).toEqual([
-      'b',
-      'a',
-      'c',
-    ]);
+    const elsewhere = 'http://127.0.0.1:2';
+    expect(
+      plan([route('c', 0, 5, 'gemini', elsewhere), route('a', 1, 0), route('b', 1, 1)], () => 0),
+    ).toEqual(['b', 'a', 'c']);
     expect(plan([route('c', 0, 5, 'gemini')], () => 0)).toEqual(['c']);
     expect(plan([], () => 0)).toEqual([]);
+  });
+
+  it('does not count a second protocol of the same endpoint and credential as a second chance', () => {
+    expect(plan([route('a', 0, 1, 'gemini'), route('b', 1, 1)], () => 0)).toEqual(['b']);
   });
 
   it('stops after four', () => {
