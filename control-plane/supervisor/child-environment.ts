@@ -44,9 +44,9 @@ export function controlPlaneEnvironment(
   };
 }
 
-/** The data plane faces the internet: it is given neither the database nor any credential it could leak. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
+/** The data plane faces the internet: it is given neither the database nor any credential it could leak. */
 export function dataPlaneEnvironment(
   settings: SupervisorSettings,
   facts: CommonFacts,

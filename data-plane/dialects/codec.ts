@@ -1,7 +1,7 @@
 import type { Fault } from '#shared/fault.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
 import type { ProviderFault } from './dialect.ts';
-import type { JsonObject, JsonValue, TurnRequest } from './turn.ts';
+import type { JsonObject, TurnRequest } from './turn.ts';
 import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
 
 /** What an encoder needs to know of the answer it writes, besides its events. */
@@ -85,4 +85,4 @@ export interface ProviderCodec {
   readProviderFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
 }
 
-export type { JsonObject, JsonValue };
+export type { JsonObject };

@@ -82,8 +82,13 @@ describe('syncEnvironmentUpstreams', () => {
       values ('openai/gpt-7', 'openai', 'openai', 'GPT-7', '2027-01-01', '{text}', '{text}', '{"tools":true}',
         'listed', 'gpt-7-preview')`;
     expect(await sync(OPENAI)).toBe(true);
-    const routes = await sql`select provider_model from routes where model_id = 'openai/gpt-7'`;
-    expect([...routes]).toEqual([{ provider_model: 'gpt-7-preview' }]);
+    const routes = await sql`
+      select provider_model, protocol, priority from routes join upstreams on upstreams.id = upstream_id
+      where model_id = 'openai/gpt-7' order by priority`;
+    expect([...routes]).toEqual([
+      { provider_model: 'gpt-7-preview', protocol: 'chat', priority: 0 },
+      { provider_model: 'gpt-7-preview', protocol: 'responses', priority: 1 },
+    ]);
     expect(await sync(OPENAI)).toBe(false);
   });
 
