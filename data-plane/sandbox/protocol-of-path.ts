@@ -1,4 +1,5 @@
 import { chatProtocol } from './chat-wire/chat-protocol.ts';
+import { geminiProtocol, isGeminiMethod } from './gemini-wire/gemini-protocol.ts';
 import { messagesProtocol } from './messages-wire/messages-protocol.ts';
 import type { WireProtocol } from './wire-protocol.ts';
 
@@ -15,5 +16,6 @@ export function chooseProtocol(path: string): ProtocolRoute {
       protocol: messagesProtocol,
       answers: path === '/v1/messages' || path === '/v1/messages/count_tokens',
     };
+  if (path.startsWith('/v1beta/')) return { protocol: geminiProtocol, answers: isGeminiMethod(path) };
   return { protocol: chatProtocol, answers: path === '/v1/chat/completions' };
 }

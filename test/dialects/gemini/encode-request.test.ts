@@ -1,14 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { chatClientCodec } from '#data-plane/dialects/chat/chat-codec.ts';
 import { geminiProviderCodec } from '#data-plane/dialects/gemini/gemini-codec.ts';
-import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
+import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, Part, TurnMessage, TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { isFault } from '#shared/fault.ts';
-import { hasRecordings, playFrames, recordingsOf, specFolder } from '#test/dialects/provider-recordings.ts';
+import { compileGeminiSchema } from '#test/dialects/gemini/published-schema.ts';
+import { hasRecordings, playFrames, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
 const LEVELS = { reasoningEfforts: ['minimal', 'low', 'medium', 'high'], thinkingBudget: false };
 const BUDGETS = { reasoningEfforts: undefined, thinkingBudget: true };
@@ -57,28 +55,7 @@ function contentsOf(turn: TurnRequest, capabilities?: typeof LEVELS | typeof BUD
   return encoded(turn, capabilities).body.contents;
 }
 
-const schemaCheck = hasRecordings ? compile() : undefined;
-
-function compile(): ValidateFunction {
-  const spec: unknown = JSON.parse(
-    readFileSync(join(specFolder ?? '', 'gemini', 'openapi-v1beta.json'), 'utf8'),
-  );
-  const schemas = isJsonObject(spec) && isJsonObject(spec.components) ? spec.components.schemas : undefined;
-  const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
-  ajv.addSchema({ $id: 'gemini', components: { schemas: closed(schemas) } });
-  return ajv.compile({ $ref: 'gemini#/components/schemas/GenerateContentRequest' });
-}
-
-/** Objects with named properties accept no others here: Gemini refuses unknown fields. */
-function closed(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(closed);
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const entries = Object.entries(schema).map(([name, value]) => [name, closed(value)] as const);
-  const result: Record<string, unknown> = Object.fromEntries(entries);
-  const isNamed =
-    result.type === 'object' && typeof result.properties === 'object' && !('additionalProperties' in result);
-  return isNamed ? { ...result, additionalProperties: false } : result;
-}
+const schemaCheck = hasRecordings ? compileGeminiSchema('GenerateContentRequest') : undefined;
 
 function departures(body: JsonObject): string[] {
   if (schemaCheck === undefined || schemaCheck({ ...body, model: 'models/gemini-x' })) return [];
