@@ -86,16 +86,21 @@ async function writeStream({ protocol, response, gone, ...writing }: Writing): P
   const hidden = reasoningPerAnswer(turn);
   const middle =
     hidden + Math.floor((turn.usage.outputTokens / Math.max(1, turn.answers.length) - hidden) / 2);
+  let eventsSent = 0;
   for (const event of writing.request.encodeEvents(turn, writing.nowMs)) {
     await writing.pace.waitForTokens(event.tokensSoFar, gone);
     if (failure !== undefined && event.tokensSoFar >= middle) {
       if (failure === 'reset' || failure === 'stall') return breakOff(response, '', failure);
       response.write(
-        failure === 'garbage' ? sseFrame('{"id":"chatcmpl-') : protocol.encodeErrorFrame(STREAM_FAILURE),
+        failure === 'garbage'
+          ? sseFrame('{"id":"chatcmpl-')
+          : (writing.request.encodeFailure?.(STREAM_FAILURE, writing.nowMs, eventsSent) ??
+              protocol.encodeErrorFrame(STREAM_FAILURE)),
       );
       break;
     }
     if (!response.write(event.frame)) await once(response, 'drain', { signal: gone });
+    eventsSent += 1;
   }
   response.end(protocol.streamTrailer);
 }

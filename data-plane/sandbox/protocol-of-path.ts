@@ -1,6 +1,7 @@
 import { chatProtocol } from './chat-wire/chat-protocol.ts';
 import { geminiProtocol, isGeminiMethod } from './gemini-wire/gemini-protocol.ts';
 import { messagesProtocol } from './messages-wire/messages-protocol.ts';
+import { responsesProtocol } from './responses-wire/responses-protocol.ts';
 import type { WireProtocol } from './wire-protocol.ts';
 
 interface ProtocolRoute {
@@ -17,5 +18,7 @@ export function chooseProtocol(path: string): ProtocolRoute {
       answers: path === '/v1/messages' || path === '/v1/messages/count_tokens',
     };
   if (path.startsWith('/v1beta/')) return { protocol: geminiProtocol, answers: isGeminiMethod(path) };
+  if (path === '/v1/responses' || path.startsWith('/v1/responses/'))
+    return { protocol: responsesProtocol, answers: path === '/v1/responses' };
   return { protocol: chatProtocol, answers: path === '/v1/chat/completions' };
 }

@@ -26,6 +26,8 @@ export interface GenerationRequest {
   readonly stream: boolean;
   encodeBody(turn: Turn, nowMs: number): string;
   encodeEvents(turn: Turn, nowMs: number): Iterable<WireEvent>;
+  /** Instead of the protocol's error frame, where a failure refers to the events that were sent before it. */
+  encodeFailure?(error: WireError, nowMs: number, eventsSent: number): string;
 }
 
 /** A question how many tokens a prompt has. */

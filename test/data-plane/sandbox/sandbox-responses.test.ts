@@ -9,9 +9,14 @@ import type {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '#data-plane/sandbox/server.ts';
 import { systemClock } from '#shared/clock.ts';
-import { hasMaterial, openAiSchemas, readEvents } from '#test/dialects/responses/responses-material.ts';
+import {
+  hasMaterial,
+  openAiSchemas,
+  readEvents,
+  readRecordings,
+} from '#test/dialects/responses/responses-material.ts';
 
-type Extra = Partial<ResponseCreateParamsNonStreaming>;
+type Extra = Omit<Partial<ResponseCreateParamsNonStreaming>, 'stream'>;
 
 let sandbox: Sandbox;
 let client: OpenAI;
@@ -52,20 +57,20 @@ async function stream(input: string, extra: Extra = {}) {
   });
 }
 
+/** Status and error of an answer; status 200 for one that was no refusal. */
 async function refusalOf(body: object) {
   const response = await fetch(`${sandbox.baseUrl}/responses`, {
     method: 'POST',
     body: JSON.stringify({ model, ...body }),
   });
-  const { error } = (await response.json()) as { error: Record<string, unknown> };
-  return { status: response.status, ...error };
+  const { error } = (await response.json()) as { error: Record<string, unknown> | null };
+  return { status: response.status, code: error?.code, type: error?.type };
 }
 
-/** Items without what is new each time. */
-function withoutIds(items: readonly ResponseOutputItem[]): unknown {
-  return JSON.parse(
-    JSON.stringify(items, (name, value) => (/^(id|call_id|encrypted_content)$/.test(name) ? '' : value)),
-  );
+/** Items without what is new each time and what only the client adds. */
+function essence(items: readonly ResponseOutputItem[]): unknown {
+  const passing = new Set(['id', 'call_id', 'encrypted_content', 'parsed', 'parsed_arguments']);
+  return JSON.parse(JSON.stringify(items, (name, value) => (passing.has(name) ? undefined : value)));
 }
 
 describe('the Responses protocol of the sandbox', () => {
@@ -76,7 +81,7 @@ describe('the Responses protocol of the sandbox', () => {
       const streamed = await client.responses.stream({ model, input, ...extra }).finalResponse();
       expect(streamed.status).toBe('completed');
       expect(streamed.output.length).toBeGreaterThan(1);
-      expect(withoutIds(streamed.output)).toEqual(withoutIds(whole.output));
+      expect(essence(streamed.output)).toEqual(essence(whole.output));
       expect(streamed.output_text).toBe(whole.output_text);
     }
   });
@@ -135,6 +140,11 @@ describe('the Responses protocol of the sandbox', () => {
     expect(named.output.map((item) => item.type)).toEqual(['function_call']);
     const barred = await complete("What's the weather in Paris?", { tools, tool_choice: 'none' });
     expect(barred.output.map((item) => item.type)).toEqual(['message']);
+    const allowed = await complete("What's the weather in Paris?", {
+      tools,
+      tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'web_search' }] },
+    });
+    expect(allowed.output.map((item) => item.type)).toEqual(['message']);
   });
 
   it('takes back its reasoning unchanged, and none that is altered or of another item', async () => {
@@ -224,6 +234,19 @@ describe('the Responses protocol of the sandbox', () => {
     });
     const read = client.responses.stream({ model, input: 'sandbox:error:stream' }).finalResponse();
     await expect(read).rejects.toThrow('fail in the middle');
+  });
+
+  it.runIf(hasMaterial)('reads what real clients sent (needs CROSSMODEL_SHARED)', async () => {
+    // Of another provider's account: its sealed reasoning, its stored answers and items.
+    const refusals = ['invalid_encrypted_content', 'previous_response_not_found', null];
+    const outcomes: unknown[] = [];
+    for (const { request } of readRecordings()) {
+      if (request?.input === undefined) continue;
+      const refusal = await refusalOf({ ...request, stream: false });
+      if (refusal.status !== 200) expect(refusals, JSON.stringify(refusal)).toContain(refusal.code);
+      outcomes.push(refusal.status);
+    }
+    expect(outcomes.filter((status) => status === 200).length).toBeGreaterThan(10);
   });
 
   it.runIf(hasMaterial)('satisfies the published schemas (needs CROSSMODEL_SHARED)', async () => {
