@@ -7,7 +7,7 @@ import { withKey } from './shared-get.ts';
 
 /** `GET /v1/credits`: what can be spent and what is held, in micro-USD; zeros for an account without a wallet. */
 export function showCredits(gateway: Gateway, exchange: Exchange): void {
-  withKey(gateway, exchange, (key) => {
+  withKey(gateway, exchange, 'bearer', (key) => {
     gateway.quotas.readWallet(key.config.accountId).then(
       (wallet) => {
         if (isFault(wallet)) {
@@ -26,7 +26,7 @@ export function showCredits(gateway: Gateway, exchange: Exchange): void {
 
 /** `GET /v1/usage`: the account's totals of the current UTC day, ISO week and month, at most a minute old. */
 export function showUsage(gateway: Gateway, exchange: Exchange): void {
-  withKey(gateway, exchange, (key) => {
+  withKey(gateway, exchange, 'bearer', (key) => {
     gateway.totals.readTotals(key.config.accountId).then(
       (totals) => {
         if (isFault(totals)) {

@@ -12,6 +12,7 @@ import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
+import type { Dialect } from '#shared/usage-record.ts';
 import type { Exchange } from './exchange.ts';
 
 const MS_PER_SECOND = 1_000;
@@ -89,7 +90,7 @@ function forward(
     request: {
       origin: upstream.origin,
       path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
-      headers: [...providerHeaders(upstream, request.stream), ...dialectHeaders(dialect, exchange.intake)],
+      headers: [...providerHeaders(upstream, request.stream), ...dialectHeaders(dialect.name, exchange.intake)],
       body: dialect.forwardBody(body, request, providerModel),
     },
     dropped,
@@ -152,8 +153,8 @@ function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
 const DEFAULT_ANTHROPIC_VERSION = '2023-06-01';
 
 /** Headers of the client that belong to its dialect: an Anthropic provider needs the version and honours the betas. */
-function dialectHeaders(dialect: ClientDialect, intake: RequestIntake): string[] {
-  if (dialect.name !== 'messages') return [];
+export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[] {
+  if (dialect !== 'messages') return [];
   const headers = ['anthropic-version', intake.anthropicVersion || DEFAULT_ANTHROPIC_VERSION];
   if (intake.anthropicBeta !== '') headers.push('anthropic-beta', intake.anthropicBeta);
   return headers;

@@ -10,7 +10,7 @@ const MS_PER_SECOND = 1_000;
 
 /** `GET /v1/models`: the key's aliases first, then the catalog; everything on one page. */
 export function listModels(gateway: Gateway, exchange: Exchange): void {
-  withKey(gateway, exchange, (key, snapshot) => {
+  withKey(gateway, exchange, 'bearer', (key, snapshot) => {
     const data = [...aliasEntries(key, snapshot), ...catalogEntries(snapshot)];
     const list = {
       object: 'list',
@@ -25,7 +25,7 @@ export function listModels(gateway: Gateway, exchange: Exchange): void {
 
 /** `GET /v1/models/{model}`; the id's slash may come encoded or not. */
 export function showModel(gateway: Gateway, exchange: Exchange, encodedId: string): void {
-  withKey(gateway, exchange, (key, snapshot) => {
+  withKey(gateway, exchange, 'bearer', (key, snapshot) => {
     const id = decodePathPart(encodedId);
     const resolved = resolveModel(id, key, snapshot);
     if (isFault(resolved)) {

@@ -1,4 +1,4 @@
-import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import { authenticate, type KeyPreference, presentedKey } from '#data-plane/admission/authenticate.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import type { CompiledKey, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
@@ -10,14 +10,18 @@ export function shapeByHeader(intake: RequestIntake): ErrorShape {
   return intake.xApiKey.trim() === '' ? 'openai' : 'anthropic';
 }
 
-/** Runs `answer` for the key that the request presents, or answers why it may not. Leaves no usage record. */
+/**
+ * Runs `answer` for the key that the request presents, or answers why it may not. `preference` says which header counts when
+ * both carry a key. Leaves no usage record.
+ */
 export function withKey(
   gateway: Gateway,
   exchange: Exchange,
+  preference: KeyPreference,
   answer: (key: CompiledKey, snapshot: CompiledSnapshot) => void,
 ): void {
   const snapshot = gateway.snapshots.current();
-  const secret = presentedKey(exchange.intake, 'bearer');
+  const secret = presentedKey(exchange.intake, preference);
   const caller = authenticate(secret, exchange.shape, snapshot, gateway.clock.nowMs());
   if (isFault(caller)) answerFault(exchange, caller);
   else if ('fault' in caller) answerFault(exchange, caller.fault);

@@ -159,6 +159,15 @@ export function cellCases(outside: () => Outside): void {
       expect(second.content).toMatchObject([{ type: 'text', text: expect.stringContaining('18') }]);
     });
 
+    it('counts the tokens of a Messages request, marked where it is an estimate', async () => {
+      const messages = [{ role: 'user' as const, content: 'Say this is a test '.repeat(50) }];
+      const { data, response } = await anthropic.messages.countTokens({ model, messages }).withResponse();
+      expect(data.input_tokens).toBeGreaterThan(150);
+      expect(data.input_tokens).toBeLessThan(400);
+      const isEstimate = response.headers.get('x-crossmodel-estimate') === 'true';
+      expect(isEstimate).toBe(model !== MODELS.messages);
+    });
+
     it('refuses in the words of the dialect that was spoken', async () => {
       const missing = 'nobody/nothing';
       await expect(openai.responses.create({ model: missing, input: 'hi' })).rejects.toMatchObject({
