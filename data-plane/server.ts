@@ -13,6 +13,7 @@ import {
   responsesClientDialect,
 } from './dialects/client-dialects.ts';
 import { showCredits, showUsage } from './endpoints/account-figures.ts';
+import { countTokens } from './endpoints/count-tokens.ts';
 import {
   answerFault,
   answerUnexpected,
@@ -61,7 +62,12 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
     () => 'anthropic',
     (exchange) => messages.handle(exchange),
   );
-  doors.post(app, '/v1/messages/count_tokens', () => 'anthropic', (exchange) => countTokens(gateway, exchange));
+  doors.post(
+    app,
+    '/v1/messages/count_tokens',
+    () => 'anthropic',
+    (exchange) => countTokens(gateway, exchange),
+  );
   doors.get(app, '/v1/models', shapeByHeader, (exchange) => listModels(gateway, exchange));
   doors.get(app, `${MODEL_PATH}*`, shapeByHeader, (exchange) =>
     showModel(gateway, exchange, exchange.intake.path.slice(MODEL_PATH.length)),

@@ -90,7 +90,10 @@ function forward(
     request: {
       origin: upstream.origin,
       path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
-      headers: [...providerHeaders(upstream, request.stream), ...dialectHeaders(dialect.name, exchange.intake)],
+      headers: [
+        ...providerHeaders(upstream, request.stream),
+        ...dialectHeaders(dialect.name, exchange.intake),
+      ],
       body: dialect.forwardBody(body, request, providerModel),
     },
     dropped,

@@ -4,7 +4,12 @@ import { type MessagesRequest, readCountTokensRequest } from '#data-plane/dialec
 import type { Gateway } from '#data-plane/gateway.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
-import type { CompiledKey, CompiledModel, CompiledRoute, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type {
+  CompiledKey,
+  CompiledModel,
+  CompiledRoute,
+  CompiledSnapshot,
+} from '#data-plane/snapshot/compiled-snapshot.ts';
 import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
 import { type Fault, isFault } from '#shared/fault.ts';
