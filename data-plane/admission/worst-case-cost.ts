@@ -30,9 +30,14 @@ export interface RequestSize {
 
 /**
  * The most that a request can plausibly cost, nano-USD: the dearest tier that its prompt can reach, the dearest class for
- * each token. One-hour cache writes are left out: no provider that is asked in this dialect reports them.
+ * each token. One-hour cache writes count where `mayWriteHourCache`: only some provider protocols report them.
  */
-export function worstCaseCost(request: RequestSize, model: SnapshotModel, price: PriceVersion): NanoUsd {
+export function worstCaseCost(
+  request: RequestSize,
+  model: SnapshotModel,
+  price: PriceVersion,
+  mayWriteHourCache: boolean,
+): NanoUsd {
   const input = worstInputTokens(request.prompt, model);
   const output = request.choiceCount * outputCeiling(request, model);
   let inputPrice = 0;
@@ -40,6 +45,7 @@ export function worstCaseCost(request: RequestSize, model: SnapshotModel, price:
   for (const tier of price.tiers) {
     if (tier.aboveTokens > 0 && input <= tier.aboveTokens) continue;
     inputPrice = Math.max(inputPrice, tier.input, tier.cacheRead, tier.cacheWrite5m);
+    if (mayWriteHourCache) inputPrice = Math.max(inputPrice, tier.cacheWrite1h);
     outputPrice = Math.max(outputPrice, tier.output);
   }
   const pico = BigInt(input) * BigInt(inputPrice) + BigInt(output) * BigInt(outputPrice);

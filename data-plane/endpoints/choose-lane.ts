@@ -90,10 +90,7 @@ function forward(
     request: {
       origin: upstream.origin,
       path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
-      headers: [
-        ...providerHeaders(upstream, request.stream),
-        ...dialectHeaders(dialect.name, exchange.intake),
-      ],
+      headers: forwardHeaders(providerHeaders(upstream, request.stream), dialect.name, exchange.intake),
       body: dialect.forwardBody(body, request, providerModel),
     },
     dropped,
@@ -154,6 +151,11 @@ function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
 }
 
 const DEFAULT_ANTHROPIC_VERSION = '2023-06-01';
+
+function forwardHeaders(ours: readonly string[], dialect: Dialect, intake: RequestIntake): readonly string[] {
+  const theirs = dialectHeaders(dialect, intake);
+  return theirs.length === 0 ? ours : [...ours, ...theirs];
+}
 
 /** Headers of the client that belong to its dialect: an Anthropic provider needs the version and honours the betas. */
 export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[] {

@@ -139,9 +139,10 @@ export class InferenceEndpoint {
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
     const understood = needsUnderstanding(dialect, attempts, body) ? understand(dialect, body) : undefined;
     if (isFault(understood)) return understood;
+    const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
-      worstCaseNano: worstCaseCost(request, model.config, price),
+      worstCaseNano: worstCaseCost(request, model.config, price, mayWriteHourCache),
       reservedTokens: reservedTokens(request, model.config),
     });
     return isFault(hold) ? hold : { body, dialect, request, understood, model, price, attempts, hold };

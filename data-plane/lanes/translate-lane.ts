@@ -53,7 +53,7 @@ export class TranslateLane implements AnswerLane {
     provider.decodeBody(parsed, (event) => {
       if (event.kind === 'turn_fault') failure = event.fault;
       else if (event.kind === 'usage') this.#usage = event.usage;
-      else if (event.kind === 'part_delta') this.#textBytes += event.text.length;
+      else if (event.kind === 'part_delta') this.#textBytes += Buffer.byteLength(event.text);
       events.push(event);
     });
     if (failure !== undefined) return { fault: failure, retryable: true };

@@ -1,5 +1,5 @@
 import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts';
-import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
+import { type ProviderFault, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
@@ -12,7 +12,7 @@ import type { AnswerRelay, StreamState } from './lane.ts';
 const MAX_HELD_CHARACTERS = 256 * 1024;
 
 export interface TranslateRelayOptions {
-  readonly writer: ResponseWriter;
+  readonly writer: Pick<ResponseWriter, 'write'>;
   readonly provider: ProviderCodec;
   /** Makes the encoder of the client's dialect on top of `write`. */
   readonly createEncoder: (write: (bytes: string) => void) => StreamEncoder;
@@ -25,10 +25,9 @@ export interface TranslateRelayOptions {
 export class TranslateRelay implements AnswerRelay {
   deliveredContent = false;
   sawProgress = false;
-  usage: TokenUsage | undefined;
   textBytes = 0;
 
-  readonly #writer: ResponseWriter;
+  readonly #writer: Pick<ResponseWriter, 'write'>;
   readonly #frames = new SseFrames();
   readonly #decoder: ReturnType<ProviderCodec['createStreamDecoder']>;
   readonly #encoder: StreamEncoder;
@@ -37,6 +36,9 @@ export class TranslateRelay implements AnswerRelay {
   #ended = false;
   #last = '';
   #fault: Fault | undefined;
+  #usage: TokenUsage | undefined;
+  /** A choice has ended, so that the counts are the provider's last word. */
+  #isFinal = false;
 
   constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
@@ -44,6 +46,17 @@ export class TranslateRelay implements AnswerRelay {
       this.#out += bytes;
     });
     this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
+  }
+
+  /**
+   * The provider's counts. Those that come before the end tell the prompt but hardly the output: a client that leaves then
+   * pays for the text it was sent.
+   */
+  get usage(): TokenUsage | undefined {
+    const usage = this.#usage;
+    if (usage === undefined || this.#isFinal) return usage;
+    const delivered = Math.ceil(this.textBytes / TYPICAL_BYTES_PER_TOKEN);
+    return { ...usage, output: Math.max(usage.output, delivered), source: 'estimated' };
   }
 
   push(piece: Buffer): StreamState {
@@ -72,9 +85,8 @@ export class TranslateRelay implements AnswerRelay {
     return bytes;
   }
 
-  /** The dialect's error event for a stream that has begun. */
+  /** The dialect's error event for a stream that has begun, behind what was decoded but not sent yet. */
   faultBytes(fault: Fault): Buffer {
-    this.#out = '';
     this.#encoder.event({ kind: 'turn_fault', fault });
     return Buffer.from(this.#out);
   }
@@ -120,16 +132,19 @@ export class TranslateRelay implements AnswerRelay {
         this.#fault = event.fault;
         return;
       case 'usage':
-        this.usage = event.usage;
+        this.#usage = event.usage;
         break;
       case 'part_delta':
-        this.textBytes += event.text.length;
+        this.textBytes += Buffer.byteLength(event.text);
         this.#hasContent = true;
         break;
       case 'part_start':
       case 'native_part':
+        this.#hasContent = true;
+        break;
       case 'choice_end':
         this.#hasContent = true;
+        this.#isFinal = true;
         break;
       case 'turn_end':
         this.#ended = true;

@@ -37,35 +37,41 @@ const size = (prompt: Partial<PromptSize>, maxOutputTokens?: number, choiceCount
 
 describe('the worst case of a request', () => {
   it('is half a token per byte at the dearest input class, and the stated output for each choice', () => {
-    expect(worstCaseCost(size({}, 100, 3), model, price)).toBe(500n * 1_250n + 300n * 4_000n + 7n);
+    expect(worstCaseCost(size({}, 100, 3), model, price, false)).toBe(500n * 1_250n + 300n * 4_000n + 7n);
   });
 
   it('has 4,096 output tokens where no limit is stated, and never more than the model can give', () => {
-    expect(worstCaseCost(size({}), model, price)).toBe(500n * 1_250n + 4_096n * 4_000n + 7n);
-    expect(worstCaseCost(size({}, 1_000_000), model, price)).toBe(500n * 1_250n + 8_000n * 4_000n + 7n);
+    expect(worstCaseCost(size({}), model, price, false)).toBe(500n * 1_250n + 4_096n * 4_000n + 7n);
+    expect(worstCaseCost(size({}, 1_000_000), model, price, false)).toBe(
+      500n * 1_250n + 8_000n * 4_000n + 7n,
+    );
     const small = testModel({ contextTokens: 500_000, maxOutputTokens: 1_000 });
-    expect(worstCaseCost(size({}), small, price)).toBe(500n * 1_250n + 1_000n * 4_000n + 7n);
+    expect(worstCaseCost(size({}), small, price, false)).toBe(500n * 1_250n + 1_000n * 4_000n + 7n);
   });
 
   it('takes the dearest tier that the prompt can reach, for all classes', () => {
-    expect(worstCaseCost(size({ textBytes: 400_000 }, 1), model, price)).toBe(
+    expect(worstCaseCost(size({ textBytes: 400_000 }, 1), model, price, false)).toBe(
       200_000n * 1_250n + 4_000n + 7n,
     );
-    expect(worstCaseCost(size({ textBytes: 400_002 }, 1), model, price)).toBe(
+    expect(worstCaseCost(size({ textBytes: 400_002 }, 1), model, price, false)).toBe(
       200_001n * 2_500n + 8_000n + 7n,
     );
   });
 
+  it('counts one-hour cache writes where the provider can report them', () => {
+    expect(worstCaseCost(size({}, 100), model, price, true)).toBe(500n * 2_000n + 100n * 4_000n + 7n);
+  });
+
   it('has a prompt of at most the model’s context', () => {
     const endless = size({ textBytes: 30_000_000, videos: 3 }, 1);
-    expect(worstCaseCost(endless, model, price)).toBe(500_000n * 2_500n + 8_000n + 7n);
+    expect(worstCaseCost(endless, model, price, false)).toBe(500_000n * 2_500n + 8_000n + 7n);
   });
 
   it('counts media by kind, not by bytes', () => {
-    const text = worstCaseCost(size({}, 1), model, price);
-    expect(worstCaseCost(size({ images: 2 }, 1), model, price) - text).toBe(20_000n * 1_250n);
-    expect(worstCaseCost(size({ audioBytes: 4_000 }, 1), model, price) - text).toBe(100n * 1_250n);
-    expect(worstCaseCost(size({ fileReferences: 1 }, 1), model, price) - text).toBe(50_000n * 1_250n);
+    const text = worstCaseCost(size({}, 1), model, price, false);
+    expect(worstCaseCost(size({ images: 2 }, 1), model, price, false) - text).toBe(20_000n * 1_250n);
+    expect(worstCaseCost(size({ audioBytes: 4_000 }, 1), model, price, false) - text).toBe(100n * 1_250n);
+    expect(worstCaseCost(size({ fileReferences: 1 }, 1), model, price, false) - text).toBe(50_000n * 1_250n);
   });
 });
 
