@@ -20,6 +20,21 @@ export interface SnapshotAlias {
   readonly model: string;
 }
 
+export interface KeyBudget {
+  /** Nano-USD, as decimal text. */
+  readonly limitNano: string;
+  /** `none` never begins anew; the others begin at UTC midnight, a week on Monday. */
+  readonly period: 'none' | 'day' | 'week' | 'month';
+}
+
+/** The secret before the last rotation. */
+export interface PreviousSecret {
+  readonly digest: string;
+  /** Unix ms. */
+  readonly validUntilMs: number;
+}
+
+/** Optional members are absent where nothing is set: a million keys must fit in a data plane's memory. */
 export interface SnapshotKey {
   readonly id: string;
   /** base64url SHA-256 of the key. */
@@ -30,6 +45,14 @@ export interface SnapshotKey {
   readonly expiresAtMs: number | null;
   readonly rpmLimit: number;
   readonly tpmLimit: number;
+  /** Requests in flight at one time over all data planes. */
+  readonly concurrencyLimit?: number;
+  readonly budget?: KeyBudget;
+  /** Catalog ids; absent: every model. */
+  readonly allowedModels?: readonly string[];
+  /** Addresses and CIDR ranges; absent: from anywhere. */
+  readonly allowedAddresses?: readonly string[];
+  readonly previousSecret?: PreviousSecret;
   readonly aliases: readonly SnapshotAlias[];
 }
 

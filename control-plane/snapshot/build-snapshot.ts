@@ -1,6 +1,7 @@
 import type { Sql } from '#db/client.ts';
 import { type PriceVersion, type PublishedPriceTier, priceAt, resolvePriceTier } from '#shared/price.ts';
 import type {
+  KeyBudget,
   ModelCapabilities,
   SnapshotAccount,
   SnapshotCatalog,
@@ -197,6 +198,13 @@ interface KeyRow {
   expires_at_ms: string | null;
   rpm_limit: number;
   tpm_limit: number;
+  concurrency_limit: number | null;
+  budget_nano: string | null;
+  budget_period: KeyBudget['period'];
+  allowed_models: string[] | null;
+  allowed_addresses: string[] | null;
+  previous_digest: string | null;
+  previous_valid_until_ms: string | null;
   aliases: SnapshotKey['aliases'];
 }
 
@@ -207,13 +215,20 @@ export type SnapshotScope = { readonly ids: readonly string[] } | { readonly sha
 export async function readKeys(sql: Queryable, scope: SnapshotScope): Promise<SnapshotKey[]> {
   const rows = await sql<KeyRow[]>`
     select api_keys.id, digest, account_id, status, rpm_limit, tpm_limit,
+      concurrency_limit, budget_nano::text, budget_period, allowed_models, allowed_addresses, previous_digest,
+      (extract(epoch from previous_valid_until) * 1000)::bigint::text as previous_valid_until_ms,
       (extract(epoch from expires_at) * 1000)::bigint::text as expires_at_ms,
       coalesce((
         select jsonb_agg(jsonb_build_object('alias', alias, 'kind', kind, 'model', model_id) order by alias)
         from model_aliases where model_aliases.api_key_id = api_keys.id), '[]'::jsonb) as aliases
     from api_keys
     where status <> 'deleted' and ${inScope(sql, 'api_keys.id', scope)}`;
-  return rows.map((row) => ({
+  return rows.map(toKey);
+}
+
+function toKey(row: KeyRow): SnapshotKey {
+  const { previous_digest: previousDigest, previous_valid_until_ms: validUntilMs } = row;
+  return {
     id: row.id,
     digest: row.digest,
     accountId: row.account_id,
@@ -221,8 +236,18 @@ export async function readKeys(sql: Queryable, scope: SnapshotScope): Promise<Sn
     expiresAtMs: row.expires_at_ms === null ? null : Number(row.expires_at_ms),
     rpmLimit: row.rpm_limit,
     tpmLimit: row.tpm_limit,
+    ...(row.concurrency_limit !== null && { concurrencyLimit: row.concurrency_limit }),
+    ...(row.budget_nano !== null && {
+      budget: { limitNano: row.budget_nano, period: row.budget_period },
+    }),
+    ...(row.allowed_models !== null && { allowedModels: row.allowed_models }),
+    ...(row.allowed_addresses !== null && { allowedAddresses: row.allowed_addresses }),
+    ...(previousDigest !== null &&
+      validUntilMs !== null && {
+        previousSecret: { digest: previousDigest, validUntilMs: Number(validUntilMs) },
+      }),
     aliases: row.aliases,
-  }));
+  };
 }
 
 export async function readAccounts(sql: Queryable, scope: SnapshotScope): Promise<SnapshotAccount[]> {

@@ -1,5 +1,16 @@
 import { sql } from 'drizzle-orm';
-import { check, index, integer, pgTable, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
 import { accounts } from './accounts.ts';
 import { models } from './catalog.ts';
 
@@ -20,15 +31,42 @@ export const apiKeys = pgTable(
       .default('active'),
     rpmLimit: integer('rpm_limit').notNull(),
     tpmLimit: integer('tpm_limit').notNull(),
+    /** Requests in flight at one time over all data planes; null: no limit. */
+    concurrencyLimit: integer('concurrency_limit'),
+    /** What the key may spend per period, nano-USD; null: no budget of its own. Periods begin at UTC midnight, weeks on Monday. */
+    budgetNano: bigint('budget_nano', { mode: 'bigint' }),
+    budgetPeriod: text('budget_period', { enum: ['none', 'day', 'week', 'month'] })
+      .notNull()
+      .default('none'),
+    /** Catalog ids; null: every model. */
+    allowedModels: text('allowed_models').array(),
+    /** Addresses and CIDR ranges; null: from anywhere. */
+    allowedAddresses: text('allowed_addresses').array(),
+    /** The secret before the last rotation, which works until `previous_valid_until`. */
+    previousDigest: text('previous_digest'),
+    previousValidUntil: timestamp('previous_valid_until', { withTimezone: true, precision: 3 }),
+    /** The owner's own id for this key; unique within the account while set. */
+    externalId: text('external_id'),
+    metadata: jsonb('metadata').$type<Readonly<Record<string, string>>>().notNull().default({}),
+    lastUsedAt: timestamp('last_used_at', { withTimezone: true, precision: 3 }),
     expiresAt: timestamp('expires_at', { withTimezone: true, precision: 3 }),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
     deletedAt: timestamp('deleted_at', { withTimezone: true, precision: 3 }),
   },
   (table) => [
     uniqueIndex('api_keys_digest_key').on(table.digest),
+    uniqueIndex('api_keys_previous_digest_key').on(table.previousDigest),
+    uniqueIndex('api_keys_account_external_id_key').on(table.accountId, table.externalId),
     index('api_keys_account_idx').on(table.accountId, table.id),
     check('api_keys_status_known', sql`${table.status} in ('active', 'disabled', 'deleted')`),
     check('api_keys_limits_positive', sql`${table.rpmLimit} > 0 and ${table.tpmLimit} > 0`),
+    check('api_keys_concurrency_positive', sql`${table.concurrencyLimit} > 0`),
+    check('api_keys_budget_positive', sql`${table.budgetNano} > 0`),
+    check('api_keys_budget_period_known', sql`${table.budgetPeriod} in ('none', 'day', 'week', 'month')`),
+    check(
+      'api_keys_previous_secret_whole',
+      sql`(${table.previousDigest} is null) = (${table.previousValidUntil} is null)`,
+    ),
   ],
 );
 
