@@ -17,6 +17,11 @@ const entryKind = builder.enumType('LedgerEntryKind', {
   values: {
     USAGE: { value: 'usage', description: 'Requests were billed.' },
     CREDIT_GRANT: { value: 'credit_grant', description: 'An operator gave credit.' },
+    PROMOTIONAL_GRANT: { value: 'promotional_grant', description: 'An operator gave promotional credit.' },
+    PROMOTIONAL_EXPIRY: {
+      value: 'promotional_expiry',
+      description: 'Promotional credit that was not used in time.',
+    },
     REVERSAL: { value: 'reversal', description: 'An earlier transaction was corrected.' },
   } as const,
 });

@@ -1,4 +1,5 @@
 import { formatUsd } from '#shared/money.ts';
+import { SERVER_TOOLS, type ServerTool } from '#shared/token-usage.ts';
 import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
 import {
   findUsageRecords,
@@ -13,6 +14,7 @@ import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
+import { serverTool } from './price.ts';
 import { type RequestContext, requireActor } from './request-context.ts';
 
 const usageStatus = builder.enumType('UsageStatus', {
@@ -23,6 +25,16 @@ const usageStatus = builder.enumType('UsageStatus', {
     ABORTED: { value: 'aborted', description: 'The client left; billed for what was produced.' },
   } as const,
 });
+
+const serverToolCallsRef = builder
+  .objectRef<{ readonly tool: ServerTool; readonly count: number }>('ServerToolCalls')
+  .implement({
+    description: 'How often a provider called a tool of its own.',
+    fields: (t) => ({
+      tool: t.expose('tool', { type: serverTool, description: 'The tool.' }),
+      count: t.exposeInt('count', { description: 'How often.' }),
+    }),
+  });
 
 const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   id: { resolve: (record) => record.requestId },
@@ -91,6 +103,22 @@ usageRecordRef.implement({
     cacheWriteTokens: t.int({
       description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
       resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
+    }),
+    cacheWriteHourTokens: t.exposeInt('cacheWrite1hTokens', {
+      description: 'Those of them written for an hour.',
+    }),
+    serviceTier: t.exposeString('serviceTier', {
+      nullable: true,
+      description: 'The service tier that the provider says it served; null when it said nothing.',
+    }),
+    serverToolCalls: t.field({
+      type: [serverToolCallsRef],
+      description: "Calls of the provider's own tools, at most 5.",
+      resolve: ({ serverTools }) =>
+        SERVER_TOOLS.flatMap((tool) => {
+          const count = serverTools?.[tool];
+          return count === undefined ? [] : [{ tool, count }];
+        }),
     }),
     estimated: t.exposeBoolean('estimated', {
       description: 'True when the provider sent no counts and these are ours.',

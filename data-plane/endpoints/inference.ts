@@ -1,5 +1,6 @@
 import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
+import { serverToolHold } from '#data-plane/admission/server-tool-hold.ts';
 import {
   estimatedInputTokens,
   estimatedTextTokens,
@@ -142,7 +143,8 @@ export class InferenceEndpoint {
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
-      worstCaseNano: worstCaseCost(request, model.config, price, mayWriteHourCache),
+      worstCaseNano:
+        worstCaseCost(request, model.config, price, mayWriteHourCache) + serverToolHold(body, price),
       reservedTokens: reservedTokens(request, model.config),
     });
     return isFault(hold) ? hold : { body, dialect, request, understood, model, price, attempts, hold };
@@ -168,7 +170,8 @@ export class InferenceEndpoint {
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
     let end: ForwardEnd = { outcome: CLIENT_LEFT, lane: undefined };
     for (const route of admitted.attempts) {
-      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
+      // The attempts so far have failed, and failed ones cost nothing.
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
       facts.upstream = route.upstream;
       const choice = chooseLane({ exchange, route, ...admitted });
       if (isFault(choice))
