@@ -4,7 +4,6 @@ import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { foldMessage } from './fold-message.ts';
-
 import {
   ANSWER,
   callStart,

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { Part, TurnMessage } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
-
 import {
   assistant,
   block,

@@ -5,7 +5,6 @@ import type { FinishReason } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { fault } from '#shared/fault.ts';
 import { NO_TOKENS } from '#shared/token-usage.ts';
-
 import {
   ANSWER,
   blocksOf,

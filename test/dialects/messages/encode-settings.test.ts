@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, TurnRequest } from '#data-plane/dialects/turn.ts';
-
 import { assistant, call, encode, HI, LOOK, NEWER, result, tryEncode, user } from './sent-turns.ts';
 
 describe('what a turn wishes of a Messages provider', () => {

@@ -8,7 +8,6 @@ import { NO_TOKENS } from '#shared/token-usage.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { messagesSchemas } from '#test/dialects/published-schemas.ts';
 import { foldMessage } from './fold-message.ts';
-
 import {
   ANSWER,
   END,

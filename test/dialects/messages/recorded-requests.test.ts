@@ -5,7 +5,6 @@ import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { messagesSchemas } from '#test/dialects/published-schemas.ts';
-
 import { block, TARGET } from './sent-turns.ts';
 
 describe.skipIf(!hasRecordings)('a recorded Messages request sent on (needs the shared material)', () => {
