@@ -10,26 +10,60 @@ import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
 import type { CompiledModel, CompiledRoute } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
-import { type Fault, fault, isFault } from '#shared/fault.ts';
+import { type Fault, isFault } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 import type { Exchange } from './exchange.ts';
 
 const MS_PER_SECOND = 1_000;
 
-/** A body that a route needs understood. */
-export interface UnderstoodBody {
+interface UnderstoodBody {
   readonly json: JsonObject;
   readonly turn: TurnRequest;
 }
+
+/** A request as it came, and its meaning once a route needs that: a fallback of another protocol is rarely reached. */
+export class RequestBody {
+  readonly #dialect: ClientDialect;
+  #bytes: Buffer;
+  #understood: UnderstoodBody | Fault | undefined;
+
+  constructor(dialect: ClientDialect, bytes: Buffer) {
+    this.#dialect = dialect;
+    this.#bytes = bytes;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** The byte scanner has already found the body to be a JSON object. */
+  understand(): UnderstoodBody | Fault {
+    this.#understood ??= this.#decode();
+    return this.#understood;
+  }
+
+  /** Gives back the memory, once no other provider will be asked. */
+  forget(): void {
+    this.#bytes = FORGOTTEN;
+    this.#understood = undefined;
+  }
+
+  #decode(): UnderstoodBody | Fault {
+    const json = parseBody(this.#bytes);
+    const turn = this.#dialect.codec.decodeRequest(json);
+    return isFault(turn) ? turn : { json, turn };
+  }
+}
+
+const FORGOTTEN = Buffer.alloc(0);
 
 export interface LaneRequest {
   readonly exchange: Exchange;
   readonly dialect: ClientDialect;
   readonly route: CompiledRoute;
-  readonly body: Buffer;
+  readonly body: RequestBody;
   readonly request: WatchedRequest;
-  readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
 }
 
@@ -42,41 +76,31 @@ export interface LaneChoice {
   readonly dropped: readonly string[];
 }
 
-/** Whether one of the routes speaks another protocol than the client, so that the body has to be understood. */
-export function needsUnderstanding(
-  dialect: ClientDialect,
-  routes: readonly CompiledRoute[],
-  body: Buffer,
-): boolean {
-  return (
-    routes.some((route) => route.upstream.protocol !== dialect.forwardProtocol) ||
-    (dialect.withoutForeignState === undefined && dialect.mayHoldForeignState(body))
-  );
+/** The lane where the provider speaks the client's dialect; only there its bytes can be sent as they are. */
+export function isForwarded(dialect: ClientDialect, route: CompiledRoute): boolean {
+  return route.upstream.protocol === dialect.forwardProtocol;
 }
 
-/** Parses a body that the byte scanner has already found to be a JSON object, and decodes it. */
-export function understand(dialect: ClientDialect, body: Buffer): UnderstoodBody | Fault {
-  const json = parseBody(body);
-  const turn = dialect.codec.decodeRequest(json);
-  return isFault(turn) ? turn : { json, turn };
-}
-
-/** The forward lane where the provider speaks the client's dialect and nothing must be taken out, else the translate lane. */
+/** What to send to the provider of a route, or why that cannot be said in its protocol. */
 export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
-  const { dialect, body, route } = asked;
-  if (route.upstream.protocol !== dialect.forwardProtocol) return translate(asked);
-  if (!dialect.mayHoldForeignState(body)) return forward(asked, asked, []);
-  if (dialect.withoutForeignState === undefined) return translate(asked);
-  const cleaned = dialect.withoutForeignState(parseBody(body));
-  if (cleaned === undefined) return forward(asked, asked, []);
-  const bytes = Buffer.from(JSON.stringify(cleaned.body));
-  const request = dialect.readRequest(bytes);
-  return isFault(request) ? request : forward(asked, { body: bytes, request }, cleaned.dropped);
+  const { dialect, body, route, request } = asked;
+  if (!isForwarded(dialect, route)) return translate(asked);
+  const { bytes } = body;
+  const { vendor } = route.upstream;
+  const cleaned = dialect.mayHoldForeignState(bytes, vendor)
+    ? dialect.withoutForeignState(parseBody(bytes), vendor)
+    : undefined;
+  if (cleaned === undefined) return forward(asked, bytes, request, []);
+  const cleanedBytes = Buffer.from(JSON.stringify(cleaned.body));
+  const cleanedRequest = dialect.readRequest(cleanedBytes);
+  if (isFault(cleanedRequest)) return cleanedRequest;
+  return forward(asked, cleanedBytes, cleanedRequest, cleaned.dropped);
 }
 
 function forward(
   { exchange, dialect, route, model }: LaneRequest,
-  { body, request }: { readonly body: Buffer; readonly request: WatchedRequest },
+  bytes: Buffer,
+  request: WatchedRequest,
   dropped: readonly string[],
 ): LaneChoice {
   const { upstream, providerModel } = route;
@@ -91,21 +115,15 @@ function forward(
       origin: upstream.origin,
       path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
       headers: forwardHeaders(providerHeaders(upstream, request.stream), dialect.name, exchange.intake),
-      body: dialect.forwardBody(body, request, providerModel),
+      body: dialect.forwardBody(bytes, request, providerModel),
     },
     dropped,
   };
 }
 
-function translate({
-  exchange,
-  dialect,
-  route,
-  request,
-  understood,
-  model,
-}: LaneRequest): LaneChoice | Fault {
-  if (understood === undefined) return fault('internal_error', 'An internal error occurred. Please retry.');
+function translate({ exchange, dialect, route, body, request, model }: LaneRequest): LaneChoice | Fault {
+  const understood = body.understand();
+  if (isFault(understood)) return understood;
   const { upstream } = route;
   const provider = providerCodecs[upstream.protocol];
   const encoded = provider.encodeRequest(understood.turn, targetOf(model, route));

@@ -26,6 +26,10 @@ export interface ProviderTraits {
   readonly documents: 'file' | 'document_url';
   /** What call ids may look like; others are replaced by a digest of theirs, the same in call and result. */
   readonly callIds: RegExp | undefined;
+  /** Refuses call ids as others commonly write them. */
+  readonly refusesForeignCallIds: boolean;
+  /** Fields with thoughts whose mere presence in a message is refused. */
+  readonly refusedThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
   readonly departures: Readonly<Partial<Record<ChatFeature, LossRule>>>;
@@ -63,6 +67,8 @@ const COMPATIBLE: ProviderTraits = {
   budgetField: 'none',
   documents: 'file',
   callIds: undefined,
+  refusesForeignCallIds: false,
+  refusedThoughts: [],
   constants: {},
   departures: { ...openAiOnly, 'content.document.base64': changesTheAnswer },
 };
@@ -108,6 +114,8 @@ const MISTRAL: ProviderTraits = {
   thoughts: 'thinking_parts',
   documents: 'document_url',
   callIds: NINE_LETTERS_OR_DIGITS,
+  refusesForeignCallIds: true,
+  refusedThoughts: ['reasoning_content', 'reasoning', 'reasoning_details'],
   departures: {
     ...openAiOnly,
     user: unknownThere,
@@ -120,6 +128,7 @@ const GROQ: ProviderTraits = {
   ...COMPATIBLE,
   maxTokensField: 'max_completion_tokens',
   thoughts: 'reasoning',
+  refusedThoughts: ['reasoning_content', 'reasoning_details'],
   departures: {
     ...COMPATIBLE.departures,
     logprobs: changesTheAnswer,

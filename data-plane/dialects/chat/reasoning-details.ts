@@ -50,6 +50,11 @@ function foreignThought(entry: JsonObject): Reasoning | undefined {
   return { kind: 'reasoning', text: textOfDetail(entry), signature, ...(summary ? { summary } : {}) };
 }
 
+/** Whether an entry holds the state of a provider of another protocol. */
+export function isForeignDetail(entry: JsonObject): boolean {
+  return foreignThought(entry) !== undefined;
+}
+
 function ownThought(entries: readonly JsonObject[]): Reasoning {
   const text = entries.map(textOfDetail).join('');
   const summary = entries.some((entry) => entry.type === 'reasoning.summary');
