@@ -18,6 +18,7 @@ import {
   readOpenSpoolBudgets,
   readOpenSpools,
   readSettledWallets,
+  type SettledWallet,
 } from './read-wallet-seeds.ts';
 
 const MARKER_CHECK_MS = 500;
@@ -33,13 +34,6 @@ const SCRIPTS = {
 interface WalletCommands {
   publishWallet(wallet: string, ...args: string[]): unknown;
   guardSilentSpool(wallet: string, ...args: string[]): unknown;
-}
-
-export interface SettledWallet {
-  readonly accountId: string;
-  readonly spool: string;
-  /** All that was ever settled from this spool for this account, nano-USD. */
-  readonly settledNano: string;
 }
 
 /**

@@ -1,7 +1,13 @@
 import type { Sql } from '#db/client.ts';
 import { currentBudgetLabels } from '#shared/budget-period.ts';
 import type { SettledBudget } from '../usage/settle-budgets.ts';
-import type { SettledWallet } from './publish-wallets.ts';
+
+export interface SettledWallet {
+  readonly accountId: string;
+  readonly spool: string;
+  /** All that was ever settled from this spool for this account, nano-USD. */
+  readonly settledNano: string;
+}
 
 /** What Postgres knows of the wallets: everything that a wiped Redis has to be told. */
 export interface BalanceRow {

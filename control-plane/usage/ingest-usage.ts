@@ -11,7 +11,7 @@ import {
   type UsageRecord,
 } from '#shared/usage-record.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
-import type { SettledWallet } from '../ledger/publish-wallets.ts';
+import type { SettledWallet } from '../ledger/read-wallet-seeds.ts';
 import { forgetGrants, noteGrants } from './note-grants.ts';
 import { PoisonRecord, parseUsageRecord } from './parse-usage-record.ts';
 import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
