@@ -10,11 +10,11 @@ import { hasRecordings, playBody, playStream, recordingsOf } from '#test/dialect
 
 const identity = (body: JsonObject) => ({ idSeed: 'ab12', model: 'v/m', createdAt: 1_790_000_000, body });
 const recorded = [
-  ...recordingsOf('openai-chat', ['openai-chat', 'openai-compatible', 'clients']).map((item) => ({
+  ...recordingsOf('openai-chat').map((item) => ({
     ...item,
     codec: chatProviderCodec,
   })),
-  ...recordingsOf('gemini', ['gemini', 'clients']).map((item) => ({ ...item, codec: geminiProviderCodec })),
+  ...recordingsOf('gemini').map((item) => ({ ...item, codec: geminiProviderCodec })),
 ].flatMap(({ name, stream, codec }) => {
   const events = stream === undefined ? [] : playStream(codec, stream);
   return events.at(-1)?.kind === 'turn_end' ? [{ name, events }] : [];

@@ -5,8 +5,8 @@ import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, Part, TurnMessage, TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { isFault } from '#shared/fault.ts';
-import { compileGeminiSchema } from '#test/dialects/gemini/published-schema.ts';
 import { hasRecordings, playFrames, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { compileGeminiSchema } from '#test/dialects/published-schemas.ts';
 
 const LEVELS = { reasoningEfforts: ['minimal', 'low', 'medium', 'high'], thinkingBudget: false };
 const BUDGETS = { reasoningEfforts: undefined, thinkingBudget: true };
@@ -62,9 +62,8 @@ function departures(body: JsonObject): string[] {
   return (schemaCheck.errors ?? []).map((error) => `${error.instancePath} ${error.message ?? ''}`);
 }
 
-const recorded = recordingsOf('openai-chat', ['openai-chat', 'openai-compatible', 'clients']).flatMap(
-  ({ name, request }) =>
-    request?.messages === undefined || request.tool_choice === 'any' ? [] : [{ name, request }],
+const recorded = recordingsOf('openai-chat').flatMap(({ name, request }) =>
+  request?.messages === undefined || request.tool_choice === 'any' ? [] : [{ name, request }],
 );
 
 describe.skipIf(!hasRecordings)('recorded chat requests (need CROSSMODEL_SHARED)', () => {

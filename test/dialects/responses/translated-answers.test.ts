@@ -4,9 +4,9 @@ import { responsesClient } from '#data-plane/dialects/responses/responses-codec.
 import type { JsonObject, JsonValue, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { isFault } from '#shared/fault.ts';
-import { parseObject, playBody, playStream, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { hasRecordings, playBody, playStream, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { openAiResponsesSchemas, openResponsesSchemas } from '#test/dialects/published-schemas.ts';
 import { encodeStream, expectSoundLifecycle, identity, payloadsOf, textsOf } from './answer-checks.ts';
-import { hasMaterial, openAiSchemas, openResponsesSchemas } from './responses-material.ts';
 
 const PROTOCOLS = {
   chat: 'openai-chat',
@@ -14,22 +14,13 @@ const PROTOCOLS = {
   gemini: 'gemini',
   responses: 'openai-responses',
 } as const;
-const FOLDERS = [
-  'anthropic-messages',
-  'clients',
-  'gemini',
-  'openai-chat',
-  'openai-compatible',
-  'openai-responses',
-];
 
 /** Every recorded answer that its own decoder reads as complete. */
 function completeAnswers(): { name: string; events: TurnEvent[] }[] {
   return (Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[]).flatMap((family) => {
     const codec = providerCodecs[family];
-    return recordingsOf(PROTOCOLS[family], FOLDERS).flatMap(({ name, status, stream, body }) => {
+    return recordingsOf(PROTOCOLS[family]).flatMap(({ name, status, stream, whole }) => {
       if (status !== 200) return [];
-      const whole = body === undefined ? undefined : parseObject(body);
       const events = stream === undefined ? playBody(codec, whole ?? {}) : playStream(codec, stream);
       return events.at(-1)?.kind === 'turn_end' ? [{ name, events }] : [];
     });
@@ -55,10 +46,10 @@ function signaturesOf(events: readonly TurnEvent[]): ProviderSignature[] {
   });
 }
 
-describe.skipIf(!hasMaterial)('answers of every protocol as Responses (needs CROSSMODEL_SHARED)', () => {
+describe.skipIf(!hasRecordings)('answers of every protocol as Responses (needs CROSSMODEL_SHARED)', () => {
   const answers = completeAnswers();
-  const openAi = hasMaterial ? openAiSchemas() : undefined;
-  const open = hasMaterial ? openResponsesSchemas() : undefined;
+  const openAi = hasRecordings ? openAiResponsesSchemas() : undefined;
+  const open = hasRecordings ? openResponsesSchemas() : undefined;
 
   it('there are plenty', () => {
     expect(answers.length).toBeGreaterThan(90);
