@@ -44,7 +44,7 @@ class ChatStreamEncoder implements StreamEncoder {
         this.#usage = event.usage;
         return;
       case 'choice_end':
-        this.#chunk(event.choice, {}, null, this.#deltas.finishReason(event));
+        this.#chunk(event.choice, {}, null, this.#deltas.endChoice(event));
         return;
       case 'turn_end':
         this.#closed = true;
@@ -111,7 +111,7 @@ export function encodeChatBody(answer: AnswerIdentity, events: readonly TurnEven
   let usage: TurnUsage | undefined;
   for (const event of events) {
     if (event.kind === 'usage') usage = event.usage;
-    else if (event.kind === 'choice_end') draftOf(event.choice).finishReason = deltas.finishReason(event);
+    else if (event.kind === 'choice_end') draftOf(event.choice).finishReason = deltas.endChoice(event);
     else deltas.event(event);
   }
   const ordered = [...drafts.entries()].sort(([a], [b]) => a - b);
