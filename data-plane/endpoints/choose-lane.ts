@@ -1,9 +1,12 @@
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { JsonObject, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { formatDataUrl } from '#data-plane/dialects/data-url.ts';
+import { type InlineMedia, withInlineMedia } from '#data-plane/dialects/inline-media.ts';
 import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
 import type { TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import { jsonName } from '#data-plane/json/json-name.ts';
+import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
 import { ForwardLane } from '#data-plane/lanes/forward-lane.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
@@ -31,6 +34,8 @@ export interface LaneRequest {
   readonly request: WatchedRequest;
   readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
+  /** Bytes to send in the place of URLs that this upstream does not take. */
+  readonly media: ReadonlyMap<string, InlineMedia>;
 }
 
 /** What is sent to one provider and how its answer comes back. */
@@ -65,13 +70,27 @@ export function understand(dialect: ClientDialect, body: Buffer): UnderstoodBody
 export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
   const { dialect, body, route } = asked;
   if (route.upstream.protocol !== dialect.forwardProtocol) return translate(asked);
-  if (!dialect.mayHoldForeignState(body)) return forward(asked, asked, []);
+  if (!dialect.mayHoldForeignState(body)) return forwardWithMedia(asked);
   if (dialect.withoutForeignState === undefined) return translate(asked);
   const cleaned = dialect.withoutForeignState(parseBody(body));
   if (cleaned === undefined) return forward(asked, asked, []);
   const bytes = Buffer.from(JSON.stringify(cleaned.body));
   const request = dialect.readRequest(bytes);
   return isFault(request) ? request : forward(asked, { body: bytes, request }, cleaned.dropped);
+}
+
+/** The client's bytes, but for the URLs that this provider is known not to take. */
+function forwardWithMedia(asked: LaneRequest): LaneChoice | Fault {
+  const { dialect, body, request, media } = asked;
+  if (media.size === 0) return forward(asked, asked, []);
+  const splices = request.mediaUrls.flatMap(({ url, start, end }): Splice[] => {
+    const inline = media.get(url);
+    if (inline === undefined) return [];
+    return [{ start, end, bytes: Buffer.from(`"${formatDataUrl(inline.mediaType, inline.base64)}"`) }];
+  });
+  const bytes = spliceBytes(body, splices);
+  const spliced = dialect.readRequest(bytes);
+  return isFault(spliced) ? spliced : forward(asked, { body: bytes, request: spliced }, []);
 }
 
 function forward(
@@ -104,11 +123,13 @@ function translate({
   request,
   understood,
   model,
+  media,
 }: LaneRequest): LaneChoice | Fault {
   if (understood === undefined) return fault('internal_error', 'An internal error occurred. Please retry.');
   const { upstream } = route;
   const provider = providerCodecs[upstream.protocol];
-  const encoded = provider.encodeRequest(understood.turn, targetOf(model, route));
+  const turn = media.size === 0 ? understood.turn : withInlineMedia(understood.turn, media);
+  const encoded = provider.encodeRequest(turn, targetOf(model, route));
   if (isFault(encoded)) return encoded;
   return {
     kind: 'translate',

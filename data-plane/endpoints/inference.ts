@@ -24,6 +24,7 @@ import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts
 import { chooseLane, needsUnderstanding, type UnderstoodBody, understand } from './choose-lane.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
+import { fetchMedia, judgeMedia } from './request-media.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
 
 /** A request that passed every check and holds its money. */
@@ -94,7 +95,7 @@ export class InferenceEndpoint {
   ): Promise<void> {
     let admitted: AdmittedRequest | Fault;
     try {
-      admitted = await this.#admit(facts, snapshot, body);
+      admitted = await this.#admit(exchange, facts, snapshot, body);
     } catch (error) {
       admitted = unexpectedFault(this.#gateway, exchange, error);
     }
@@ -118,6 +119,7 @@ export class InferenceEndpoint {
   }
 
   async #admit(
+    exchange: Exchange,
     facts: RequestFacts,
     snapshot: CompiledSnapshot,
     body: Buffer,
@@ -139,6 +141,8 @@ export class InferenceEndpoint {
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
     const understood = needsUnderstanding(dialect, attempts, body) ? understand(dialect, body) : undefined;
     if (isFault(understood)) return understood;
+    const mediaFault = await judgeMedia(this.#gateway, exchange, request);
+    if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
@@ -170,7 +174,9 @@ export class InferenceEndpoint {
     for (const route of admitted.attempts) {
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
       facts.upstream = route.upstream;
-      const choice = chooseLane({ exchange, route, ...admitted });
+      const media = await fetchMedia(this.#gateway, exchange, { upstream: route.upstream, ...admitted });
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
+      const choice = isFault(media) ? media : chooseLane({ exchange, route, media, ...admitted });
       if (isFault(choice))
         return {
           outcome: { kind: 'failed', fault: choice, retryable: false, reason: 'not_expressible' },
