@@ -1,5 +1,6 @@
 import type { ClientCodec, JsonObject } from '#data-plane/dialects/codec.ts';
 import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
+import type { MediaUrl } from '#data-plane/dialects/media-url.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 
@@ -14,6 +15,8 @@ export interface WatchedRequest {
   /** Who uses the client, in the client's own terms. */
   readonly endUser: string | undefined;
   readonly prompt: PromptSize;
+  /** URLs that somebody is to fetch, in the order of the body. */
+  readonly mediaUrls: readonly MediaUrl[];
 }
 
 /** A request that was rid of what another provider wrote. */

@@ -1,9 +1,11 @@
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
-import type { JsonObject, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { formatDataUrl } from '#data-plane/dialects/data-url.ts';
+import { type InlineMedia, withInlineMedia } from '#data-plane/dialects/inline-media.ts';
 import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
-import type { TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import { jsonName } from '#data-plane/json/json-name.ts';
+import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
 import { ForwardLane } from '#data-plane/lanes/forward-lane.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
@@ -14,49 +16,9 @@ import { type Fault, isFault } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 import type { Exchange } from './exchange.ts';
+import { parseBody, type RequestBody } from './request-body.ts';
 
 const MS_PER_SECOND = 1_000;
-
-interface UnderstoodBody {
-  readonly json: JsonObject;
-  readonly turn: TurnRequest;
-}
-
-/** A request as it came, and its meaning once a route needs that: a fallback of another protocol is rarely reached. */
-export class RequestBody {
-  readonly #dialect: ClientDialect;
-  #bytes: Buffer;
-  #understood: UnderstoodBody | Fault | undefined;
-
-  constructor(dialect: ClientDialect, bytes: Buffer) {
-    this.#dialect = dialect;
-    this.#bytes = bytes;
-  }
-
-  get bytes(): Buffer {
-    return this.#bytes;
-  }
-
-  /** The byte scanner has already found the body to be a JSON object. */
-  understand(): UnderstoodBody | Fault {
-    this.#understood ??= this.#decode();
-    return this.#understood;
-  }
-
-  /** Gives back the memory, once no other provider will be asked. */
-  forget(): void {
-    this.#bytes = FORGOTTEN;
-    this.#understood = undefined;
-  }
-
-  #decode(): UnderstoodBody | Fault {
-    const json = parseBody(this.#bytes);
-    const turn = this.#dialect.codec.decodeRequest(json);
-    return isFault(turn) ? turn : { json, turn };
-  }
-}
-
-const FORGOTTEN = Buffer.alloc(0);
 
 export interface LaneRequest {
   readonly exchange: Exchange;
@@ -65,6 +27,8 @@ export interface LaneRequest {
   readonly body: RequestBody;
   readonly request: WatchedRequest;
   readonly model: CompiledModel;
+  /** Bytes to send in the place of URLs that this upstream does not take. */
+  readonly media: ReadonlyMap<string, InlineMedia>;
 }
 
 /** What is sent to one provider and how its answer comes back. */
@@ -83,24 +47,42 @@ export function isForwarded(dialect: ClientDialect, route: CompiledRoute): boole
 
 /** What to send to the provider of a route, or why that cannot be said in its protocol. */
 export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
-  const { dialect, body, route, request } = asked;
+  const { dialect, body, route } = asked;
   if (!isForwarded(dialect, route)) return translate(asked);
   const { bytes } = body;
   const { vendor } = route.upstream;
   const cleaned = dialect.mayHoldForeignState(bytes, vendor)
     ? dialect.withoutForeignState(parseBody(bytes), vendor)
     : undefined;
-  if (cleaned === undefined) return forward(asked, bytes, request, []);
+  if (cleaned === undefined) return forward(asked, asked.request, bytes, []);
   const cleanedBytes = Buffer.from(JSON.stringify(cleaned.body));
-  const cleanedRequest = dialect.readRequest(cleanedBytes);
-  if (isFault(cleanedRequest)) return cleanedRequest;
-  return forward(asked, cleanedBytes, cleanedRequest, cleaned.dropped);
+  const request = dialect.readRequest(cleanedBytes);
+  return isFault(request) ? request : forward(asked, request, cleanedBytes, cleaned.dropped);
 }
 
+/** `bytes` under the provider's names, and without the URLs that this provider is known not to take. */
 function forward(
-  { exchange, dialect, route, model }: LaneRequest,
-  bytes: Buffer,
+  asked: LaneRequest,
   request: WatchedRequest,
+  bytes: Buffer,
+  dropped: readonly string[],
+): LaneChoice | Fault {
+  const { dialect, media } = asked;
+  if (media.size === 0) return forwardBytes(asked, request, bytes, dropped);
+  const splices = request.mediaUrls.flatMap(({ url, start, end }): Splice[] => {
+    const inline = media.get(url);
+    if (inline === undefined) return [];
+    return [{ start, end, bytes: Buffer.from(`"${formatDataUrl(inline.mediaType, inline.base64)}"`) }];
+  });
+  const spliced = spliceBytes(bytes, splices);
+  const splicedRequest = dialect.readRequest(spliced);
+  return isFault(splicedRequest) ? splicedRequest : forwardBytes(asked, splicedRequest, spliced, dropped);
+}
+
+function forwardBytes(
+  { exchange, dialect, route, model }: LaneRequest,
+  request: WatchedRequest,
+  bytes: Buffer,
   dropped: readonly string[],
 ): LaneChoice {
   const { upstream, providerModel } = route;
@@ -121,12 +103,21 @@ function forward(
   };
 }
 
-function translate({ exchange, dialect, route, body, request, model }: LaneRequest): LaneChoice | Fault {
+function translate({
+  exchange,
+  dialect,
+  route,
+  body,
+  request,
+  model,
+  media,
+}: LaneRequest): LaneChoice | Fault {
   const understood = body.understand();
   if (isFault(understood)) return understood;
   const { upstream } = route;
   const provider = providerCodecs[upstream.protocol];
-  const encoded = provider.encodeRequest(understood.turn, targetOf(model, route));
+  const turn = media.size === 0 ? understood.turn : withInlineMedia(understood.turn, media);
+  const encoded = provider.encodeRequest(turn, targetOf(model, route));
   if (isFault(encoded)) return encoded;
   return {
     kind: 'translate',
@@ -185,8 +176,4 @@ export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[
 
 function queryOf(intake: RequestIntake): string {
   return intake.query ? `?${intake.query}` : '';
-}
-
-function parseBody(body: Buffer): JsonObject {
-  return JSON.parse(body.toString('utf8')) as JsonObject;
 }

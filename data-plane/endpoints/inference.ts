@@ -21,9 +21,11 @@ import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, isForwarded, type LaneChoice, RequestBody } from './choose-lane.ts';
+import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
+import { RequestBody } from './request-body.ts';
+import { fetchMedia, judgeMedia } from './request-media.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
 
 /** A request that passed every check and holds its money. */
@@ -92,7 +94,7 @@ export class InferenceEndpoint {
   ): Promise<void> {
     let admitted: AdmittedRequest | Fault;
     try {
-      admitted = await this.#admit(facts, snapshot, body);
+      admitted = await this.#admit(exchange, facts, snapshot, body);
     } catch (error) {
       admitted = unexpectedFault(this.#gateway, exchange, error);
     }
@@ -116,6 +118,7 @@ export class InferenceEndpoint {
   }
 
   async #admit(
+    exchange: Exchange,
     facts: RequestFacts,
     snapshot: CompiledSnapshot,
     bytes: Buffer,
@@ -139,6 +142,8 @@ export class InferenceEndpoint {
     // The best route speaks the client's dialect if any does: otherwise a body that cannot be understood is refused here.
     const understood = attempts.some((route) => isForwarded(dialect, route)) ? undefined : body.understand();
     if (isFault(understood)) return understood;
+    const mediaFault = await judgeMedia(this.#gateway, exchange, request);
+    if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
@@ -170,7 +175,9 @@ export class InferenceEndpoint {
     let inexpressible: ForwardEnd | undefined;
     for (const route of admitted.attempts) {
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
-      const choice = chooseLane({ exchange, route, ...admitted });
+      const media = await fetchMedia(this.#gateway, exchange, { upstream: route.upstream, ...admitted });
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
+      const choice = isFault(media) ? media : chooseLane({ exchange, route, media, ...admitted });
       if (isFault(choice)) {
         // Another route may have the words for it; what a provider has answered tells more than that this one has not.
         inexpressible ??= { outcome: notExpressible(choice), lane: undefined };

@@ -36,6 +36,8 @@ export class AnswerDeltas {
   readonly #emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void;
   readonly #parts = new Map<number, StartedPart>();
   readonly #choices = new Map<number, ChoiceProgress>();
+  /** Citations of each choice, told together when it ends. */
+  readonly #citations = new Map<number, JsonObject[]>();
 
   constructor(
     answer: AnswerIdentity,
@@ -70,10 +72,11 @@ export class AnswerDeltas {
     }
   }
 
-  /** Tells what is still due of the choice, and why it ended. */
-  endChoice(event: Extract<TurnEvent, { kind: 'choice_end' }>): string {
-    const { choice, reason } = event;
+  /** Tells what was kept back of the choice, and why it ended. */
+  endChoice({ choice, reason }: Extract<TurnEvent, { kind: 'choice_end' }>): string {
     this.#tellDetails(choice);
+    const annotations = this.#citations.get(choice);
+    if (annotations !== undefined) this.#emit(choice, { annotations }, null);
     if (reason === 'tool_calls' && this.#legacy) return 'function_call';
     // A refusal in words is an ordinary end here; one without words has no other name.
     const said = [...this.#parts.values()].some(
@@ -165,6 +168,7 @@ export class AnswerDeltas {
     progress.place += 1;
   }
 
+  /** Clients keep the last list that they are sent, so there may be only one. */
   #cite(event: Extract<TurnEvent, { kind: 'part_citation' }>): void {
     const part = this.#parts.get(event.index);
     if (part === undefined || event.url === undefined) return;
@@ -173,13 +177,15 @@ export class AnswerDeltas {
     const found = event.citedText ? part.text.lastIndexOf(event.citedText) : -1;
     const start = found === -1 ? part.text.length : found;
     const cited = found === -1 ? 0 : (event.citedText?.length ?? 0);
-    const citation = {
+    const url_citation = {
       start_index: before + start,
       end_index: before + start + cited,
       url: event.url,
       title: event.title ?? '',
     };
-    this.#emit(choice, { annotations: [{ type: 'url_citation', url_citation: citation }] }, null);
+    const citations = this.#citations.get(choice) ?? [];
+    citations.push({ type: 'url_citation', url_citation });
+    this.#citations.set(choice, citations);
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
