@@ -1,19 +1,19 @@
 import type { TransactionSql } from 'postgres';
 import type { Sql } from '#db/client.ts';
-import { SPOOL_CLOSED_LINE, type UsageBatch } from '#shared/usage-record.ts';
-import type { SettledWallet } from '../ledger/publish-wallets.ts';
+import { decodeGrantLine, SPOOL_CLOSED_LINE, type UsageBatch } from '#shared/usage-record.ts';
+import { executorOf } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
 import { type Poison, UsageExaminer } from './examine-usage.ts';
+import { forgetGrants, noteGrants } from './note-grants.ts';
 import { PoisonRecord } from './parse-usage-record.ts';
-import { settleUsage } from './settle-usage.ts';
+import { type Settled, settleUsage } from './settle-usage.ts';
 
-export interface IngestOutcome {
+export interface IngestOutcome extends Settled {
   /** Sequence up to which this spool is in Postgres. */
   readonly highWater: number;
   /** True when the batch starts beyond the high-water mark: keep it and offer it again. */
   readonly gap: boolean;
   readonly closed: boolean;
-  readonly settled: readonly SettledWallet[];
   readonly quarantined: number;
 }
 
@@ -33,14 +33,23 @@ export async function ingestUsage(
   return await sql.begin(async (tx) => {
     const spool = await lockSpool(tx, batch.spool);
     const { highWater } = spool;
-    const unchanged = { highWater, closed: spool.closed, settled: [], quarantined: 0 };
+    const unchanged = { highWater, closed: spool.closed, settled: [], budgets: [], quarantined: 0 };
     if (batch.from > highWater + 1) return { ...unchanged, gap: true };
     if (batch.to <= highWater) return { ...unchanged, gap: false };
     const fresh = lines
       .slice(highWater + 1 - batch.from)
       .map((text, index) => ({ sequence: highWater + 1 + index, text }));
     const closed = fresh.at(-1)?.text === SPOOL_CLOSED_LINE;
-    const { records, poison } = await examiner.examine(tx, closed ? fresh.slice(0, -1) : fresh);
+    const executor = executorOf(tx);
+    await noteGrants(
+      executor,
+      batch.spool,
+      fresh.map(({ text }) => text),
+    );
+    const { records, poison } = await examiner.examine(
+      tx,
+      fresh.filter(({ text }) => text !== SPOOL_CLOSED_LINE && decodeGrantLine(text) === undefined),
+    );
     await quarantine(tx, batch.spool, poison);
     await tx`
       update usage_spools
@@ -48,7 +57,8 @@ export async function ingestUsage(
       where id = ${batch.spool}`;
     const unit = { spool: batch.spool, name: `${highWater + 1}-${batch.to}` };
     const settled = await settleUsage(tx, unit, records);
-    return { highWater: batch.to, gap: false, closed, settled, quarantined: poison.length };
+    if (closed) await forgetGrants(executor, batch.spool);
+    return { highWater: batch.to, gap: false, closed, ...settled, quarantined: poison.length };
   });
 }
 

@@ -3,17 +3,24 @@ import type { NanoUsd } from '#shared/money.ts';
 import { promptTokens } from '#shared/token-usage.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import { type LedgerPosting, postTransactions } from '../ledger/post-transaction.ts';
-import type { SettledWallet } from '../ledger/publish-wallets.ts';
+import type { SettledWallet } from '../ledger/read-wallet-seeds.ts';
 import { spendPromotionalCredit } from '../ledger/spend-promotional-credit.ts';
 import { executorOf } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
 import { insertUsageRows, occurredAt } from './insert-usage-rows.ts';
+import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
 /** Names what is settled together: part of the idempotency key and of the ledger's metadata. */
 export interface SettlementUnit {
   readonly spool: string;
   /** Unique within the spool, such as `1-500`. */
   readonly name: string;
+}
+
+/** What wallets have paid for, all told, after the rows were booked. */
+export interface Settled {
+  readonly settled: readonly SettledWallet[];
+  readonly budgets: readonly SettledBudget[];
 }
 
 /**
@@ -24,8 +31,8 @@ export async function settleUsage(
   tx: TransactionSql,
   unit: SettlementUnit,
   records: readonly UsageRecord[],
-): Promise<SettledWallet[]> {
-  if (records.length === 0) return [];
+): Promise<Settled> {
+  if (records.length === 0) return { settled: [], budgets: [] };
   const settlementIds = new Map<string, string>();
   for (const record of records)
     if (record.costNano !== '0' && !settlementIds.has(record.accountId))
@@ -42,9 +49,11 @@ export async function settleUsage(
     if (costNano !== '0') costs.set(accountId, (costs.get(accountId) ?? 0n) + BigInt(costNano));
   await addDailyTotals(tx, fresh);
   const settled = await addSpoolTotals(tx, unit.spool, costs);
+  const budgets = await settleBudgets(executorOf(tx), unit.spool, fresh);
+  await noteExcesses(executorOf(tx), fresh);
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
-  return settled;
+  return { settled, budgets };
 }
 
 async function postCosts(
