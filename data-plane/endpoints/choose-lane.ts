@@ -105,6 +105,7 @@ function forward(
       dialect: dialect.forward,
       hidesUsageChunk: dialect.hidesUsageChunk(request),
       modelName: jsonName(model.config.id),
+      requestId: exchange.publicId,
     }),
     request: {
       origin: upstream.origin,
@@ -142,7 +143,8 @@ function translate({
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
         body: understood.json,
       },
-      encodeStreamFault: dialect.forward.encodeStreamFault,
+      issuer: upstream.vendor,
+      encodeStreamFault: (refusal) => dialect.forward.encodeStreamFault(refusal, exchange.publicId),
     }),
     request: {
       origin: upstream.origin,
