@@ -201,6 +201,13 @@ const USAGE: readonly SettingRow[] = [
 
 const SANDBOX: readonly SettingRow[] = [
   {
+    name: 'MEDIA_FROM_LOOPBACK',
+    allowed: 'true or false',
+    fallback: 'false',
+    meaning: 'Development only: whether image and file URLs may lead to this machine, also without TLS',
+    check: { values: ['true', 'false'] },
+  },
+  {
     name: 'SANDBOX_PORT',
     allowed: '1 to 65535',
     fallback: 'a free port',

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '#data-plane/sandbox/server.ts';
 import { systemClock } from '#shared/clock.ts';
-import { compileSchemas, hasMaterial, payloads } from '#test/dialects/messages/messages-material.ts';
+import { hasRecordings, payloadsIn } from '#test/dialects/provider-recordings.ts';
+import { messagesSchemas } from '#test/dialects/published-schemas.ts';
 
 interface Block {
   type: string;
@@ -32,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-const schemas = hasMaterial ? compileSchemas('2023-06-01') : undefined;
+const schemas = hasRecordings ? messagesSchemas('2023-06-01') : undefined;
 const says = (content: unknown): object[] => [{ role: 'user', content }];
 const thinking = { type: 'enabled', budget_tokens: 1024 };
 const weatherTool = {
@@ -53,7 +54,7 @@ async function complete(messages: object[], extra: object = {}): Promise<Message
 
 async function stream(messages: object[], extra: object = {}): Promise<Event[]> {
   const response = await post(messages, { stream: true, ...extra });
-  return payloads(Buffer.from(await response.arrayBuffer())).map((data) => JSON.parse(data) as Event);
+  return payloadsIn(Buffer.from(await response.arrayBuffer())).map((data) => JSON.parse(data) as Event);
 }
 
 async function refusalOf(messages: object[], extra: object = {}) {
@@ -157,7 +158,7 @@ describe('the Messages protocol of the sandbox', () => {
     expect(unread.body.error.message).toContain('messages[0].role');
   });
 
-  it.runIf(hasMaterial)('satisfies the published schema (needs CROSSMODEL_SHARED)', async () => {
+  it.runIf(hasRecordings)('satisfies the published schema (needs CROSSMODEL_SHARED)', async () => {
     for (const text of ['Explain streams', 'sandbox:redacted', 'sandbox:filter', 'weather in Oslo?']) {
       const extra = { thinking, tools: [weatherTool] };
       expect(schemas?.message(await complete(says(text), extra)), text).toBe(true);

@@ -5,7 +5,7 @@ import { MessagesAnswerReader } from '#data-plane/dialects/messages/read-answer.
 import { cutAnywhere, payloadsOf, relay, SHOWN_MODEL } from '#test/dialects/forward-relay.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('anthropic-messages', ['anthropic-messages', 'clients']);
+const recordings = recordingsOf('anthropic-messages');
 const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
 const complete = streams.filter(({ stream }) => stream.includes('message_stop'));
 const bodies = recordings.flatMap(({ name, body, status }) =>

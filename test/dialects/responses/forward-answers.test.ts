@@ -7,7 +7,7 @@ import type { TokenUsage } from '#shared/token-usage.ts';
 import { cutAnywhere, payloadsOf, relay, SHOWN_MODEL } from '#test/dialects/forward-relay.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('openai-responses', ['openai-responses', 'clients', 'openai-compatible']);
+const recordings = recordingsOf('openai-responses');
 const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
 const complete = streams.filter(({ name }) => !name.includes('midstream-error'));
 const bodies = recordings.flatMap(({ name, body, status }) =>
