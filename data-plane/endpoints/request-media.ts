@@ -4,9 +4,9 @@ import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
 import type { WantedMedia } from '#data-plane/media/media-guard.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
-import type { Fault } from '#shared/fault.ts';
-import type { UnderstoodBody } from './choose-lane.ts';
+import { type Fault, isFault } from '#shared/fault.ts';
 import type { Exchange } from './exchange.ts';
+import type { RequestBody } from './request-body.ts';
 
 const NOTHING: ReadonlyMap<string, InlineMedia> = new Map();
 
@@ -28,14 +28,14 @@ export async function fetchMedia(
     readonly dialect: ClientDialect;
     readonly upstream: CompiledUpstream;
     readonly request: WatchedRequest;
-    readonly understood: UnderstoodBody | undefined;
+    readonly body: RequestBody;
   },
 ): Promise<ReadonlyMap<string, InlineMedia> | Fault> {
   if (asked.request.mediaUrls.length === 0) return NOTHING;
   const codec = providerCodecs[asked.upstream.protocol];
-  const wanted = mentionedMedia(asked).filter(
-    ({ media, url }) => !codec.readsUrl(media, url, asked.upstream.vendor),
-  );
+  const mentioned = mentionedMedia(asked);
+  if (isFault(mentioned)) return mentioned;
+  const wanted = mentioned.filter(({ media, url }) => !codec.readsUrl(media, url, asked.upstream.vendor));
   return wanted.length === 0 ? NOTHING : gateway.media.fetchAll(wanted, departureOf(exchange));
 }
 
@@ -44,14 +44,16 @@ function mentionedMedia({
   dialect,
   upstream,
   request,
-  understood,
-}: Parameters<typeof fetchMedia>[2]): WantedMedia[] {
+  body,
+}: Parameters<typeof fetchMedia>[2]): WantedMedia[] | Fault {
   const wanted = new Map<string, WantedMedia>();
-  if (upstream.protocol === dialect.forwardProtocol || understood === undefined) {
+  if (upstream.protocol === dialect.forwardProtocol) {
     for (const { param, url, media } of request.mediaUrls)
       if (media !== undefined && !wanted.has(url)) wanted.set(url, { param, url, media });
     return [...wanted.values()];
   }
+  const understood = body.understand();
+  if (isFault(understood)) return understood;
   const params = new Map(request.mediaUrls.map(({ url, param }) => [url, param]));
   for (const { media, source } of remoteMedia(understood.turn)) {
     if (source.kind !== 'url' || wanted.has(source.url)) continue;

@@ -29,6 +29,10 @@ export interface ProviderTraits {
   readonly fetchesMedia: boolean;
   /** What call ids may look like; others are replaced by a digest of theirs, the same in call and result. */
   readonly callIds: RegExp | undefined;
+  /** Refuses call ids as others commonly write them. */
+  readonly refusesForeignCallIds: boolean;
+  /** Fields with thoughts whose mere presence in a message is refused. */
+  readonly refusedThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
   readonly departures: Readonly<Partial<Record<ChatFeature, LossRule>>>;
@@ -67,6 +71,8 @@ const COMPATIBLE: ProviderTraits = {
   documents: 'file',
   fetchesMedia: true,
   callIds: undefined,
+  refusesForeignCallIds: false,
+  refusedThoughts: [],
   constants: {},
   departures: { ...openAiOnly, 'content.document.base64': changesTheAnswer },
 };
@@ -112,6 +118,8 @@ const MISTRAL: ProviderTraits = {
   thoughts: 'thinking_parts',
   documents: 'document_url',
   callIds: NINE_LETTERS_OR_DIGITS,
+  refusesForeignCallIds: true,
+  refusedThoughts: ['reasoning_content', 'reasoning', 'reasoning_details'],
   departures: {
     ...openAiOnly,
     user: unknownThere,
@@ -124,6 +132,7 @@ const GROQ: ProviderTraits = {
   ...COMPATIBLE,
   maxTokensField: 'max_completion_tokens',
   thoughts: 'reasoning',
+  refusedThoughts: ['reasoning_content', 'reasoning_details'],
   departures: {
     ...COMPATIBLE.departures,
     logprobs: changesTheAnswer,

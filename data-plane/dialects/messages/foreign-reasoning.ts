@@ -1,3 +1,4 @@
+import type { CleanedRequest } from '#data-plane/dialects/client-dialect.ts';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
 import { ENVELOPE_TRACES, unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
@@ -9,12 +10,6 @@ const TRACES: readonly string[] = [...ENVELOPE_TRACES, '"signature":""', '"signa
 /** True when a request body may hold what {@link dropForeignReasoning} takes out; may be true for nothing. */
 export function mayHoldForeignReasoning(body: Buffer): boolean {
   return TRACES.some((trace) => body.includes(trace));
-}
-
-export interface CleanedRequest {
-  readonly body: JsonObject;
-  /** Fields that were left out, by their path. */
-  readonly dropped: readonly string[];
 }
 
 /**
@@ -31,6 +26,7 @@ export function dropForeignReasoning(body: JsonObject): CleanedRequest | undefin
     const content = message.content.flatMap((block, index): JsonValue[] => {
       if (!isJsonObject(block)) return [block];
       if (!isForeignThought(block)) {
+        if (carriesSignature(block)) dropped.push(`messages[${at}].content[${index}].signature`);
         const own = withOwnIds(block, callIds);
         isChanged ||= own !== block;
         return [own];
@@ -58,6 +54,10 @@ function isForeignThought(block: JsonObject): boolean {
 
 function isPacked(text: string): boolean {
   return unpackSignature(text) !== undefined;
+}
+
+function carriesSignature({ type, id }: JsonObject): boolean {
+  return type === 'tool_use' && typeof id === 'string' && unpackCallId(id).signature !== undefined;
 }
 
 /** The same block when its id is the provider's own already. */
