@@ -92,6 +92,7 @@ function forwardBytes(
       dialect: dialect.forward,
       hidesUsageChunk: dialect.hidesUsageChunk(request),
       modelName: jsonName(model.config.id),
+      requestId: exchange.publicId,
     }),
     request: {
       origin: upstream.origin,
@@ -130,7 +131,8 @@ function translate({
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
         body: understood.json,
       },
-      encodeStreamFault: dialect.forward.encodeStreamFault,
+      issuer: upstream.vendor,
+      encodeStreamFault: (refusal) => dialect.forward.encodeStreamFault(refusal, exchange.publicId),
     }),
     request: {
       origin: upstream.origin,

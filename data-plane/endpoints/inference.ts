@@ -345,7 +345,7 @@ function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDial
       return;
     case 'failed':
       if (exchange.writer.committed)
-        exchange.writer.breakOff(dialect.forward.encodeStreamFault(outcome.fault));
+        exchange.writer.breakOff(dialect.forward.encodeStreamFault(outcome.fault, exchange.publicId));
       else answerFault(exchange, outcome.fault);
       return;
     case 'client_left':

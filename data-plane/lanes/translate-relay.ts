@@ -2,6 +2,7 @@ import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts
 import { coveringText } from '#data-plane/dialects/covering-text.ts';
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
+import { issuedBy } from '#data-plane/dialects/signature-envelope.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
@@ -15,6 +16,8 @@ const MAX_HELD_CHARACTERS = 256 * 1024;
 export interface TranslateRelayOptions {
   readonly writer: Pick<ResponseWriter, 'write'>;
   readonly provider: ProviderCodec;
+  /** Vendor whose answer it is. */
+  readonly issuer: string;
   /** Makes the encoder of the client's dialect on top of `write`. */
   readonly createEncoder: (write: (bytes: string) => void) => StreamEncoder;
 }
@@ -41,12 +44,12 @@ export class TranslateRelay implements AnswerRelay {
   /** How much text the last counts cover. */
   #countedTextBytes = 0;
 
-  constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
+  constructor({ writer, provider, issuer, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
     this.#encoder = createEncoder((bytes) => {
       this.#out += bytes;
     });
-    this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
+    this.#decoder = provider.createStreamDecoder(issuedBy(issuer, (event) => this.#onEvent(event)));
   }
 
   get usage(): TokenUsage | undefined {

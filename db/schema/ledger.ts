@@ -53,7 +53,14 @@ export const ledgerTransactions = pgTable(
   {
     id: uuid('id').primaryKey(),
     kind: text('kind', {
-      enum: ['usage', 'credit_grant', 'promotional_grant', 'promotional_expiry', 'reversal'],
+      enum: [
+        'usage',
+        'credit_grant',
+        'credit_allocation',
+        'promotional_grant',
+        'promotional_expiry',
+        'reversal',
+      ],
     }).notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     description: text('description').notNull(),

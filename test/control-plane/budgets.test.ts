@@ -7,7 +7,7 @@ import { billedRecord, createBillableAccount, mintTestId } from '#test/setup/bil
 import { testDatabaseUrl } from '#test/setup/test-backends.ts';
 
 const clients = openDatabase(await testDatabaseUrl(), { max: 4, applicationName: 'budget-test' });
-const { database, sql } = clients;
+const { sql } = clients;
 afterAll(() => clients.close());
 
 const batchOf = (spool: string, from: number, lines: readonly (UsageRecord | string)[]) => ({

@@ -1,11 +1,11 @@
 import type { CleanedRequest } from '#data-plane/dialects/client-dialect.ts';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
-import { unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
+import { ENVELOPE_TRACES, unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 
 /** Bytes that only a history with answers of other providers holds: packed signatures, packed ids, unsigned thoughts. */
-const TRACES: readonly string[] = ['cm1.', '__cm1_', '"signature":""', '"signature": ""'];
+const TRACES: readonly string[] = [...ENVELOPE_TRACES, '"signature":""', '"signature": ""'];
 
 /** True when a request body may hold what {@link dropForeignReasoning} takes out; may be true for nothing. */
 export function mayHoldForeignReasoning(body: Buffer): boolean {
