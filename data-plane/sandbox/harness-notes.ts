@@ -2,10 +2,11 @@ import type { TurnMessage, TurnRequest } from './turn.ts';
 
 /**
  * Coding agents put notes of their own into the user's turns: Claude Code before the request and beside tool results,
- * Codex in messages before it. A model tells them from the request; so does the sandbox.
+ * Codex in messages before it; a gateway writes instructions in the middle of a conversation as `<system>` where the
+ * protocol has no place for them. A model tells them from the request; so does the sandbox.
  */
 const NOTES =
-  /<(system-reminder|environment_context|user_instructions|local-command-caveat|INSTRUCTIONS)\b[^>]*>[\s\S]*?<\/\1>/g;
+  /<(system|system-reminder|environment_context|user_instructions|local-command-caveat|INSTRUCTIONS)(?:\s[^>]*)?>[\s\S]*?<\/\1>/g;
 
 /** The request as its user meant it: without such notes, and without messages that hold nothing else. */
 export function withoutHarnessNotes(request: TurnRequest): TurnRequest {
