@@ -139,6 +139,7 @@ function choiceOf(index: number, draft: ChoiceDraft): JsonObject {
 function join(draft: ChoiceDraft, delta: JsonObject, logprobs: JsonValue): void {
   for (const [name, value] of Object.entries(delta)) {
     if (name === 'tool_calls') joinCalls(draft.toolCalls, value as JsonObject[]);
+    else if (name === 'reasoning_details') draft.message[name] = value;
     else draft.message[name] = joinValue(draft.message[name], value);
   }
   if (typeof logprobs !== 'object' || logprobs === null || Array.isArray(logprobs)) return;

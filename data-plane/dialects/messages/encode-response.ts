@@ -7,6 +7,7 @@ import { encodeMessagesStreamFault } from '#data-plane/dialects/messages/faults.
 import type { MessageBody, MessageEnd, MessagesEvent } from '#data-plane/dialects/messages/wire.ts';
 import type { FinishReason, JsonObject, TurnUsage } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { formatId } from '#shared/identifiers.ts';
 
 const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
@@ -31,7 +32,7 @@ export function createStreamEncoder(answer: AnswerIdentity, write: (bytes: strin
       if (event.kind === 'turn_fault') {
         writer.isDone = true;
         // The open block stays open: a client must not take half a tool call for a whole one.
-        write(encodeMessagesStreamFault(event.fault).toString());
+        write(encodeMessagesStreamFault(event.fault, formatId('UsageRecord', answer.idSeed)).toString());
       } else writer.event(event);
     },
     keepAlive: () => (writer.isDone ? '' : PING),
