@@ -22,7 +22,7 @@ const COLUMNS: readonly Column[] = [
   column('request_id', 'uuid', ({ record }) => record.requestId),
   column('account_id', 'uuid', ({ record }) => record.accountId),
   column('api_key_id', 'uuid', ({ record }) => record.apiKeyId),
-  column('occurred_at', 'timestamptz', ({ record }) => occurredAt(record)),
+  column('occurred_at', 'double precision', ({ record }) => uuidTimeMs(record.requestId)),
   column('requested_model', 'text', ({ record }) => record.requestedModel),
   column('model_id', 'text', ({ record }) => record.model),
   column('alias', 'text', ({ record }) => record.alias),
@@ -56,26 +56,36 @@ const COLUMNS: readonly Column[] = [
 
 const NAMES = COLUMNS.map(({ name }) => name).join(', ');
 const ARRAYS = COLUMNS.map(({ type }, index) => `$${index + 2}::${type}[]`).join(', ');
+const VALUES = COLUMNS.map(({ name }) =>
+  name === 'occurred_at' ? 'to_timestamp(occurred_at / 1000)' : name,
+).join(', ');
+/** The ids are only worth sending back when some rows were there already. */
 const INSERT = `
-  insert into usage_records (spool_id, ${NAMES})
-  select $1, ${NAMES} from unnest(${ARRAYS}) as booked (${NAMES})
-  on conflict (request_id) do nothing
-  returning request_id`;
+  with inserted as (
+    insert into usage_records (spool_id, ${NAMES})
+    select $1, ${VALUES} from unnest(${ARRAYS}) as booked (${NAMES})
+    on conflict (request_id) do nothing
+    returning request_id)
+  select count(*)::int as count,
+    case when count(*) < $${COLUMNS.length + 2} then array_agg(request_id) else '{}' end as request_ids
+  from inserted`;
 
-/** When the request was admitted: its id says so. */
-export function occurredAt(record: UsageRecord): string {
-  return new Date(uuidTimeMs(record.requestId)).toISOString();
-}
-
-/** Inserts the rows that are not there yet, in one statement, and returns the request ids of those. */
+/** Inserts the rows that are not there yet, in one statement, and returns the records of those. */
 export async function insertUsageRows(
   tx: TransactionSql,
   spool: string,
   bookings: readonly Booking[],
-): Promise<ReadonlySet<string>> {
+): Promise<UsageRecord[]> {
   const arrays = COLUMNS.map(({ read }) => arrayLiteral(bookings, read));
-  const inserted = await tx.unsafe<{ request_id: string }[]>(INSERT, [spool, ...arrays], { prepare: true });
-  return new Set(inserted.map((row) => row.request_id));
+  const [inserted] = await tx.unsafe<{ count: number; request_ids: string[] | null }[]>(
+    INSERT,
+    [spool, ...arrays, bookings.length],
+    { prepare: true },
+  );
+  const records = bookings.map(({ record }) => record);
+  if (inserted?.count === bookings.length) return records;
+  const ids = new Set(inserted?.request_ids ?? []);
+  return records.filter((record) => ids.has(record.requestId));
 }
 
 const NEEDS_QUOTES = /[^\w:.+-]/;

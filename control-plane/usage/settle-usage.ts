@@ -1,4 +1,5 @@
 import type { TransactionSql } from 'postgres';
+import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { promptTokens } from '#shared/token-usage.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
@@ -7,7 +8,7 @@ import type { SettledWallet } from '../ledger/read-wallet-seeds.ts';
 import { spendPromotionalCredit } from '../ledger/spend-promotional-credit.ts';
 import { executorOf } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
-import { insertUsageRows, occurredAt } from './insert-usage-rows.ts';
+import { insertUsageRows } from './insert-usage-rows.ts';
 import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
 /** Names what is settled together: part of the idempotency key and of the ledger's metadata. */
@@ -41,9 +42,7 @@ export async function settleUsage(
     record,
     settlementId: record.costNano === '0' ? null : (settlementIds.get(record.accountId) ?? null),
   }));
-  const inserted = await insertUsageRows(tx, unit.spool, bookings);
-  const fresh =
-    inserted.size === records.length ? records : records.filter((record) => inserted.has(record.requestId));
+  const fresh = await insertUsageRows(tx, unit.spool, bookings);
   const costs = new Map<string, NanoUsd>();
   for (const { accountId, costNano } of fresh)
     if (costNano !== '0') costs.set(accountId, (costs.get(accountId) ?? 0n) + BigInt(costNano));
@@ -82,6 +81,8 @@ async function postCosts(
   await postTransactions(executorOf(tx), postings);
 }
 
+const MS_PER_DAY = 86_400_000;
+
 interface DayTotal {
   readonly account_id: string;
   readonly day: string;
@@ -96,13 +97,13 @@ async function addDailyTotals(tx: TransactionSql, records: readonly UsageRecord[
   if (records.length === 0) return;
   const totals = new Map<string, DayTotal>();
   for (const record of records) {
-    const day = occurredAt(record).slice(0, 10);
-    const key = `${record.accountId}${day}`;
+    const dayNumber = Math.floor(uuidTimeMs(record.requestId) / MS_PER_DAY);
+    const key = `${record.accountId}${dayNumber}`;
     let total = totals.get(key);
     if (total === undefined) {
       total = {
         account_id: record.accountId,
-        day,
+        day: new Date(dayNumber * MS_PER_DAY).toISOString().slice(0, 10),
         cost_nano: 0n,
         prompt_tokens: 0,
         completion_tokens: 0,
