@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { DatabaseClients } from '#db/client.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
+import { publishReplayed } from './ledger/publish-replayed.ts';
 import { WalletPublisher } from './ledger/publish-wallets.ts';
 import type { SandboxUpstream } from './snapshot/build-snapshot.ts';
 import { SnapshotPublisher } from './snapshot/publish-snapshot.ts';
@@ -64,10 +65,11 @@ export function startUsageWorkers({
   wallets.start();
   totals.start();
   consumer.start();
+  const replayed = publishReplayed(clients.sql, wallets, logger);
   return {
     close: async () => {
       readingLink.close();
-      await Promise.all([wallets.close(), totals.close(), consumer.close()]);
+      await Promise.all([replayed.stop(), wallets.close(), totals.close(), consumer.close()]);
       link.close();
     },
   };

@@ -8,6 +8,7 @@ import type { MediaGuard } from './media/media-guard.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';
+import type { RequestCounts } from './usage/request-counts.ts';
 import type { UsageSpool } from './usage/usage-spool.ts';
 import type { UsageTotalsReader } from './usage/usage-totals-reader.ts';
 
@@ -21,6 +22,7 @@ export interface Gateway {
   readonly media: MediaGuard;
   readonly watch: SilenceWatch;
   readonly clock: Clock;
+  readonly counts: RequestCounts;
   /** Mints the UUIDv7 of a request. */
   readonly mintRequestId: () => string;
   /** Keys the digests of end-user ids. */

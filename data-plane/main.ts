@@ -7,6 +7,7 @@ import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
 import { MediaGuard } from './media/media-guard.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
@@ -75,6 +76,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     }),
     watch,
     clock,
+    counts: spool.counts,
     mintRequestId: createIdMinter(clock),
     sealingKey,
     log: logger,
@@ -86,6 +88,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   };
   await warmUp(gateway);
   const server = await startServer(gateway, settings.bindAddress, settings.port);
+  const metrics = await serveMetrics({ settings, spool, snapshots, quotas, logger });
   onShutdown(async () => {
     await server.drain(settings.drainTimeoutMs);
     server.close();
@@ -95,6 +98,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
     quotas.close();
     totals.close();
+    await metrics?.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
   announceReady();

@@ -16,9 +16,7 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
-  QuarantinedRecord: 'qrec',
-  PromotionalGrant: 'promo',
-  Reconciliation: 'recon',
+  QuarantinedUsageRecord: 'qrec',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -32,6 +32,8 @@ export const QUERY_RULES: Readonly<Record<string, Rule>> = {
   model: 'signed-in',
   models: 'signed-in',
   upstreams: 'operator',
+  quarantinedUsageRecords: 'operator',
+  lastReconciliation: 'operator',
 };
 
 export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
@@ -54,6 +56,10 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   managementTokenCreate: 'tokens:write',
   managementTokenRevoke: 'tokens:write',
   creditGrant: 'operator',
+  ledgerTransactionReverse: 'operator',
+  quarantinedUsageRecordReplay: 'operator',
+  quarantinedUsageRecordDiscard: 'operator',
+  reconciliationRun: 'operator',
   priceSet: 'operator',
   modelStatusSet: 'operator',
   upstreamCreate: 'operator',
@@ -84,6 +90,8 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },
   LedgerEntry: { accountIdMember: 'accountId', rule: 'billing:read' },
   UsageRecord: { accountIdMember: 'accountId', rule: 'usage:read' },
+  QuarantinedUsageRecord: { rule: 'operator' },
+  Reconciliation: { rule: 'operator' },
   Model: { rule: 'signed-in', except: { prices: 'operator' } },
   Price: { rule: 'signed-in' },
   Upstream: { rule: 'operator' },
@@ -99,6 +107,8 @@ const PARTS = new Set([
   'ServiceTierPrice',
   'ServerToolPrice',
   'ServerToolCalls',
+  'ReconciliationDifference',
+  'ReconciliationCheck',
   'ModelCapabilities',
   'ReasoningCapability',
   'ReasoningBudgetRange',

@@ -8,6 +8,8 @@ import './ledger.ts';
 import './management-token.ts';
 import './model.ts';
 import './model-alias.ts';
+import './quarantined-usage-record.ts';
+import './reconciliation.ts';
 import './upstream.ts';
 import './upstream-mutations.ts';
 import './usage-record.ts';

@@ -1,6 +1,7 @@
-import type { TransactionSql } from 'postgres';
+import { type SQL, sql } from 'drizzle-orm';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 
 interface Booking {
   readonly record: UsageRecord;
@@ -55,36 +56,37 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const NAMES = COLUMNS.map(({ name }) => name).join(', ');
-const ARRAYS = COLUMNS.map(({ type }, index) => `$${index + 2}::${type}[]`).join(', ');
 const VALUES = COLUMNS.map(({ name }) =>
   name === 'occurred_at' ? 'to_timestamp(occurred_at / 1000)' : name,
 ).join(', ');
+
 /** The ids are only worth sending back when some rows were there already. */
-const INSERT = `
-  with inserted as (
-    insert into usage_records (spool_id, ${NAMES})
-    select $1, ${VALUES} from unnest(${ARRAYS}) as booked (${NAMES})
-    on conflict (request_id) do nothing
-    returning request_id)
-  select count(*)::int as count,
-    case when count(*) < $${COLUMNS.length + 2} then array_agg(request_id) else '{}' end as request_ids
-  from inserted`;
+function insertStatement(spool: string, bookings: readonly Booking[]): SQL {
+  const arrays = COLUMNS.map(({ type, read }) => sql`${arrayLiteral(bookings, read)}::${sql.raw(type)}[]`);
+  return sql`
+    with inserted as (
+      insert into usage_records (spool_id, ${sql.raw(NAMES)})
+      select ${spool}, ${sql.raw(VALUES)}
+      from unnest(${sql.join(arrays, sql`, `)}) as booked (${sql.raw(NAMES)})
+      on conflict (request_id) do nothing
+      returning request_id)
+    select count(*)::int as count,
+      case when count(*) < ${bookings.length}::int then array_agg(request_id)::text end as request_ids
+    from inserted`;
+}
 
 /** Inserts the rows that are not there yet, in one statement, and returns the records of those. */
 export async function insertUsageRows(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   spool: string,
   bookings: readonly Booking[],
 ): Promise<UsageRecord[]> {
-  const arrays = COLUMNS.map(({ read }) => arrayLiteral(bookings, read));
-  const [inserted] = await tx.unsafe<{ count: number; request_ids: string[] | null }[]>(
-    INSERT,
-    [spool, ...arrays, bookings.length],
-    { prepare: true },
+  const [inserted] = await tx.execute<{ count: number; request_ids: string | null }>(
+    insertStatement(spool, bookings),
   );
   const records = bookings.map(({ record }) => record);
   if (inserted?.count === bookings.length) return records;
-  const ids = new Set(inserted?.request_ids ?? []);
+  const ids = new Set((inserted?.request_ids ?? '{}').slice(1, -1).split(','));
   return records.filter((record) => ids.has(record.requestId));
 }
 

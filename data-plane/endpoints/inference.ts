@@ -69,6 +69,7 @@ export class InferenceEndpoint {
     const secret = presentedKey(exchange.intake, this.#dialect.keyPreference);
     const caller = authenticate(secret, exchange.shape, snapshot, clock.nowMs());
     if (isFault(caller)) {
+      this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
       return;
     }

@@ -2,6 +2,7 @@ import {
   closeSync,
   fdatasyncSync,
   fstatSync,
+  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -73,12 +74,20 @@ export class SpoolFiles {
     return this.#bytes;
   }
 
-  /** Appends `count` whole lines in one write. Throws what the file system throws. */
+  /** Appends `count` whole lines in one write. Throws what the file system throws; then nothing was appended. */
   append(lines: string, count: number, durable: boolean): void {
     const segment = this.#openSegment();
-    const written = writeSync(this.#descriptor ?? -1, lines);
-    if (written !== Buffer.byteLength(lines)) throw new Error('Short write to the usage spool');
-    if (durable && this.#descriptor !== undefined) fdatasyncSync(this.#descriptor);
+    const descriptor = this.#descriptor ?? -1;
+    let written = 0;
+    try {
+      written = writeSync(descriptor, lines);
+      if (written !== Buffer.byteLength(lines)) throw new Error('Short write to the usage spool');
+      if (durable) fdatasyncSync(descriptor);
+    } catch (error) {
+      // Half a line would run into the next one.
+      ftruncateSync(descriptor, segment.bytes);
+      throw error;
+    }
     segment.lines += count;
     segment.bytes += written;
     this.#bytes += written;

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { executorOf } from '#control-plane/ledger/sql-executor.ts';
 import { insertUsageRows } from '#control-plane/usage/insert-usage-rows.ts';
 import { parseUsageRecord } from '#control-plane/usage/parse-usage-record.ts';
 import { startUsageWorkers } from '#control-plane/workers.ts';
@@ -93,7 +94,8 @@ export class IngestBench {
         })),
       );
     const startedMs = systemClock.monotonicMs();
-    for (const batch of batches) await this.#clients.sql.begin((tx) => insertUsageRows(tx, spool, batch));
+    for (const batch of batches)
+      await this.#clients.sql.begin((tx) => insertUsageRows(executorOf(tx), spool, batch));
     return (records * 1_000) / (systemClock.monotonicMs() - startedMs);
   }
 

@@ -5,6 +5,7 @@ import { type RunningServer, startServer } from '#data-plane/server.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
+import { RequestCounts } from '#data-plane/usage/request-counts.ts';
 import { mintApiKey } from '#shared/api-key.ts';
 import { systemClock } from '#shared/clock.ts';
 import { GuardedFetcher, type GuardedFetchOptions } from '#shared/guarded-fetch.ts';
@@ -64,6 +65,7 @@ export async function startGateway(
     media: new MediaGuard({ fetcher: new GuardedFetcher(fetching), maxRequestBytes: MAX_BODY_BYTES }),
     watch,
     clock: systemClock,
+    counts: new RequestCounts(),
     mintRequestId: createIdMinter(systemClock),
     sealingKey,
     log: pino({ level: 'info' }, { write: (line: string) => logLines.push(line) }),
