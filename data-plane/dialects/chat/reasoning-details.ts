@@ -9,24 +9,25 @@ type Reasoning = Extract<Part, { kind: 'reasoning' }>;
  * `reasoning_details`, the list of typed thoughts of the chat family: what providers send of it, and the slot in which
  * clients of this dialect carry the opaque state of any provider.
  */
-export function decodeThoughts(message: JsonObject): Reasoning[] {
+export function decodeThoughts(message: JsonObject, path: string): Reasoning[] {
+  const at = `${path}.reasoning_details`;
   const entries = mergeDetails(objectsOf(message.reasoning_details));
-  const told = filledText(message.reasoning_content) ?? filledText(message.reasoning);
-  const foreign = entries.map(foreignThought);
+  const told = ['reasoning_content', 'reasoning'].find((field) => filledText(message[field]) !== undefined);
+  const foreign = entries.map((entry, index) => foreignThought(entry, `${at}[${index}]`));
   const own = entries.filter((_, index) => foreign[index] === undefined);
   const thoughts = foreign.filter((thought) => thought !== undefined);
-  if (own.length > 0) thoughts.push(ownThought(own));
+  if (own.length > 0) thoughts.push({ ...ownThought(own), at });
   if (told === undefined || thoughts.some((thought) => thought.text !== '')) return thoughts;
-  return [{ kind: 'reasoning', text: told }, ...thoughts];
+  return [{ kind: 'reasoning', text: textOf(message[told]) ?? '', at: `${path}.${told}` }, ...thoughts];
 }
 
 /** An entry that we wrote for another provider: its signature is one of our envelopes. */
-function foreignThought(entry: JsonObject): Reasoning | undefined {
+function foreignThought(entry: JsonObject, at: string): Reasoning | undefined {
   const packed = filledText(entry.signature) ?? filledText(entry.data);
   const signature = packed === undefined ? undefined : unpackSignature(packed);
   if (signature === undefined || signature.kind === DETAILS_KIND) return undefined;
   const summary = entry.type === 'reasoning.summary';
-  return { kind: 'reasoning', text: textOfDetail(entry), signature, ...(summary ? { summary } : {}) };
+  return { kind: 'reasoning', text: textOfDetail(entry), signature, at, ...(summary ? { summary } : {}) };
 }
 
 function ownThought(entries: readonly JsonObject[]): Reasoning {

@@ -7,6 +7,7 @@ import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts
 import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { type Fault, isFault } from '#shared/fault.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 import { hasMaterial, readRecordings } from './messages-material.ts';
 
 const { decodeRequest } = MESSAGES_CLIENT;
@@ -17,7 +18,7 @@ const requests = readRecordings().flatMap(({ name, request }) =>
 function turnOf(fields: JsonObject): TurnRequest {
   const turn = decodeRequest({ max_tokens: 10, messages: [{ role: 'user', content: 'Hi' }], ...fields });
   if (isFault(turn)) throw new Error(JSON.stringify(turn));
-  return turn;
+  return unplaced(turn);
 }
 
 function faultOf(fields: JsonObject): Fault {
@@ -81,7 +82,7 @@ describe('a Messages request', () => {
       endUser: 'u-1',
       extras: {
         context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] },
-        'tools.defer_loading': true,
+        'tools[0].defer_loading': true,
       },
     });
   });

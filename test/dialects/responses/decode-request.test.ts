@@ -4,6 +4,7 @@ import { responsesClient, responsesProvider } from '#data-plane/dialects/respons
 import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 import { hasMaterial, openAiSchemas, readRecordings } from './responses-material.ts';
 
 const target = {
@@ -16,7 +17,7 @@ const target = {
 function decode(body: JsonObject): TurnRequest {
   const turn = responsesClient.decodeRequest(body);
   if (isFault(turn)) throw new Error(`${turn.kind} ${turn.param}: ${turn.message}`);
-  return turn;
+  return unplaced(turn);
 }
 
 function encode(turn: TurnRequest): JsonObject {
@@ -155,6 +156,7 @@ describe('a Responses request', () => {
         client_metadata: { a: 'b' },
         include: ['web_search_call.results'],
         'reasoning.mode': 'pro',
+        user: 'legacy',
       },
     });
   });
