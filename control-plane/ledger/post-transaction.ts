@@ -14,7 +14,7 @@ export type LedgerAccountRef =
 export interface LedgerPosting {
   /** Chosen by the caller when other rows must name the transaction; minted here otherwise. */
   readonly id?: string;
-  readonly kind: 'usage' | 'credit_grant' | 'reversal';
+  readonly kind: 'usage' | 'credit_grant' | 'credit_allocation' | 'reversal';
   /** The same key posts once, ever. */
   readonly idempotencyKey: string;
   readonly description: string;

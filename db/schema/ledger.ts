@@ -51,7 +51,7 @@ export const ledgerTransactions = pgTable(
   'ledger_transactions',
   {
     id: uuid('id').primaryKey(),
-    kind: text('kind', { enum: ['usage', 'credit_grant', 'reversal'] }).notNull(),
+    kind: text('kind', { enum: ['usage', 'credit_grant', 'credit_allocation', 'reversal'] }).notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     description: text('description').notNull(),
     metadata: jsonb('metadata').$type<Record<string, string>>().notNull().default({}),

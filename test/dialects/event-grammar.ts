@@ -52,60 +52,66 @@ export function grammarFaults(events: readonly TurnEvent[]): string[] {
 }
 
 export interface FoldedPart {
+  /** text, reasoning, refusal, tool_call or native. */
   readonly part: string;
   readonly choice: number;
   text: string;
   readonly callId?: string;
   readonly name?: string;
+  readonly namespace?: string;
+  readonly custom?: boolean;
+  readonly summary?: boolean;
+  readonly itemId?: string;
+  readonly phase?: string;
   signature?: ProviderSignature;
+  citations?: readonly object[];
+  logprobs?: readonly JsonObject[];
   readonly native?: JsonObject;
-  citations: number;
 }
 
-/** What an answer says, whatever pieces it came in. */
+/** An answer put together from its events: what has to be the same in whatever pieces it arrived. */
 export interface FoldedAnswer {
-  readonly parts: FoldedPart[];
+  readonly parts: readonly FoldedPart[];
   readonly reasons: Readonly<Record<number, string>>;
   readonly usage: object | undefined;
+  /** What ended the choices and the answer. */
+  readonly ends: readonly TurnEvent[];
   readonly end: string;
 }
 
+/** Throws when the events depart from the grammar of an answer. */
 export function foldAnswer(events: readonly TurnEvent[]): FoldedAnswer {
-  const parts = new Map<number, FoldedPart>();
+  const faults = grammarFaults(events);
+  if (faults.length > 0) throw new Error(faults.join('; '));
+  const parts: FoldedPart[] = [];
   const reasons: Record<number, string> = {};
+  const ends: TurnEvent[] = [];
   let usage: object | undefined;
   for (const event of events) {
     if (event.kind === 'part_start') {
-      const call = event.part === 'tool_call' ? { callId: event.callId, name: event.name } : {};
-      const signed =
-        event.part === 'tool_call' && event.signature !== undefined ? { signature: event.signature } : {};
-      parts.set(event.index, {
-        part: event.part,
-        choice: event.choice,
-        text: '',
-        citations: 0,
-        ...call,
-        ...signed,
-      });
+      const { kind: _, index: __, ...said } = event;
+      parts.push({ ...said, text: '' });
     } else if (event.kind === 'native_part') {
-      parts.set(event.index, {
-        part: 'native',
-        choice: event.choice,
-        text: '',
-        citations: 0,
-        native: event.value,
-      });
-    } else if (event.kind === 'choice_end') reasons[event.choice] = event.reason;
-    else if (event.kind === 'usage') usage = event.usage;
-    else if ('index' in event) {
-      const part = parts.get(event.index);
-      if (part === undefined) continue;
-      if (event.kind === 'part_delta') part.text += event.text;
-      if (event.kind === 'part_signature') part.signature = event.signature;
-      if (event.kind === 'part_citation') part.citations += 1;
-    }
+      parts.push({ part: 'native', choice: event.choice, text: '', native: event.value });
+    } else if (event.kind === 'usage') usage = event.usage;
+    else if ('index' in event) addTo(parts[event.index], event);
+    else if (event.kind !== 'turn_start') ends.push(event);
+    if (event.kind === 'choice_end') reasons[event.choice] = event.reason;
   }
-  return { parts: [...parts.values()], reasons, usage, end: events.at(-1)?.kind ?? 'nothing' };
+  return { parts, reasons, usage, ends, end: events.at(-1)?.kind ?? 'nothing' };
+}
+
+function addTo(part: FoldedPart | undefined, event: TurnEvent): void {
+  if (part === undefined) return;
+  if (event.kind === 'part_delta') {
+    part.text += event.text;
+    if (event.logprobs !== undefined) part.logprobs = [...(part.logprobs ?? []), ...event.logprobs];
+  } else if (event.kind === 'part_signature') {
+    part.signature = event.signature;
+  } else if (event.kind === 'part_citation') {
+    const { kind: _, index: __, ...citation } = event;
+    part.citations = [...(part.citations ?? []), citation];
+  }
 }
 
 /** All text of one kind of part, joined. */

@@ -20,31 +20,49 @@ export interface Recording {
   readonly request: JsonObject | undefined;
   readonly body: Buffer | undefined;
   readonly stream: Buffer | undefined;
+  /** The body as an object, where it is one. */
+  readonly whole: JsonObject | undefined;
+  /** The events of the stream. */
+  readonly sent: readonly SentEvent[] | undefined;
+  /** Sizes in bytes of the reads in which the stream came, where they were kept. */
+  readonly chunkBytes: readonly number[] | undefined;
 }
 
-/** Every recording of a protocol below the given folders of the material, nested ones included. */
-export function recordingsOf(protocol: string, folders: readonly string[]): Recording[] {
+/** One event of a stream as it was sent. */
+export interface SentEvent {
+  readonly name: string;
+  readonly data: string;
+}
+
+let known: Recording[] | undefined;
+
+/** Every recording of a protocol, whichever provider or client it is of. */
+export function recordingsOf(protocol: string): Recording[] {
   if (wireFolder === undefined) return [];
-  return folders
-    .flatMap((folder) => readFolder(join(wireFolder, folder), folder))
-    .filter((recording) => recording.protocol === protocol);
+  known ??= readFolder(wireFolder, '');
+  return known.filter((recording) => recording.protocol === protocol);
 }
 
 function readFolder(path: string, name: string): Recording[] {
   return readdirSync(path, { withFileTypes: true }).flatMap((entry): Recording[] => {
-    if (entry.isDirectory()) return readFolder(join(path, entry.name), `${name}/${entry.name}`);
+    if (entry.isDirectory()) return readFolder(join(path, entry.name), `${name}${entry.name}/`);
     if (!entry.name.endsWith('.meta.json')) return [];
     const stem = entry.name.replace(/\.meta\.json$/, '');
     const meta = parseObject(readFileSync(join(path, entry.name)));
     const request = fileOf(path, `${stem}.request.json`);
+    const body = fileOf(path, `${stem}.response.json`);
+    const stream = fileOf(path, `${stem}.stream.sse`);
     return [
       {
-        name: `${name}/${stem}`,
+        name: `${name}${stem}`,
         protocol: String(meta?.protocol),
         status: typeof meta?.status === 'number' ? meta.status : 0,
         request: request === undefined ? undefined : parseObject(request),
-        body: fileOf(path, `${stem}.response.json`),
-        stream: fileOf(path, `${stem}.stream.sse`),
+        body,
+        stream,
+        whole: body === undefined ? undefined : parseObject(body),
+        sent: stream === undefined ? undefined : sentEvents(stream),
+        chunkBytes: Array.isArray(meta?.wire_chunks) ? meta.wire_chunks.map(Number) : undefined,
       },
     ];
   });
@@ -58,6 +76,25 @@ function fileOf(folder: string, name: string): Buffer | undefined {
 export function parseObject(bytes: Buffer): JsonObject | undefined {
   const parsed: unknown = JSON.parse(bytes.toString('utf8'));
   return isJsonObject(parsed) ? parsed : undefined;
+}
+
+/** The events of a stream, comments left out. */
+export function sentEvents(bytes: Buffer): SentEvent[] {
+  const frames = new SseFrames();
+  const found: SentEvent[] = [];
+  frames.push(bytes);
+  frames.finish();
+  while (frames.next()) {
+    if (!frames.hasData) continue;
+    const data = frames.data.toString('utf8', frames.dataStart, frames.dataEnd);
+    found.push({ name: frames.eventName, data });
+  }
+  return found;
+}
+
+/** Payloads of the events of a stream. */
+export function payloadsIn(bytes: Buffer): string[] {
+  return sentEvents(bytes).map(({ data }) => data);
 }
 
 /** Plays a stream to a decoder as the lane does: whole events, and text between them that is none. */

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/diale
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import { cacheMarkOf } from './cache-mark.ts';
 import { decodeContent } from './decode-content.ts';
-import { decodeThoughts } from './reasoning-details.ts';
+import { decodeThoughts, orderAnswer } from './reasoning-details.ts';
 
 interface OpenCall {
   readonly name: string;
@@ -93,15 +93,14 @@ function decodeAssistant(
   const thoughts = decodeThoughts(message, path);
   const refusal = filledText(message.refusal);
   const audio = objectOf(message.audio);
-  const parts: Part[] = [
-    ...thoughts,
+  const parts = orderAnswer(thoughts, [
     ...content,
     ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal, at: `${path}.refusal` } as const]),
     ...(audio === undefined
       ? []
       : [{ kind: 'native', family: 'chat', value: { audio }, at: `${path}.audio` } as const]),
     ...calls.parts,
-  ];
+  ]);
   const hasAnswer = parts.length > 0 || (message.content !== undefined && message.content !== null);
   if (!hasAnswer && !ANSWER_FIELDS.some((field) => isGiven(message[field]))) {
     return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');

@@ -9,6 +9,8 @@ export interface MessageContext {
   readonly instructions: readonly string[];
 }
 
+/** Whoever calls the encoder fetches what the provider takes as data only. */
+const NOT_FETCHED = 'it takes data, and the URL was not fetched';
 const AUDIO_FORMATS: ReadonlyMap<string, string> = new Map([
   ['audio/wav', 'wav'],
   ['audio/x-wav', 'wav'],
@@ -80,7 +82,7 @@ function encodeImage(
 
 function encodeAudio(source: BinarySource, path: string, losses: RequestLosses): JsonObject | undefined {
   if (source.kind !== 'base64') {
-    losses.admits('content.audio.url', path);
+    if (losses.admits('content.audio.url', path)) losses.refuse('content.audio.url', path, NOT_FETCHED);
     return undefined;
   }
   if (!losses.admits('content.audio', path)) return undefined;
@@ -101,8 +103,12 @@ function encodeDocument(
     if (!losses.admits('file_id.openai', path)) return undefined;
     return { type: 'file', file: { file_id: source.id } };
   }
-  if (!losses.admits(source.kind === 'url' ? 'content.document.url' : 'content.document', path))
+  const feature = source.kind === 'url' ? 'content.document.url' : 'content.document';
+  if (!losses.admits(feature, path)) return undefined;
+  if (source.kind === 'url' && losses.outcomeOf(feature) === 'emulated') {
+    losses.refuse(feature, path, NOT_FETCHED);
     return undefined;
+  }
   if (form === 'document_url') {
     const name = part.filename ?? part.title;
     const named = name === undefined ? {} : { document_name: name };

@@ -1,4 +1,5 @@
 import { dropped, emulated, type LossRule, mapped, refused } from '#data-plane/dialects/loss-rule.ts';
+import type { MediaKind } from '#data-plane/dialects/turn.ts';
 import type { TurnFeature } from '#data-plane/dialects/turn-feature.ts';
 import { CHAT_LOSS_RULES } from './loss-rules.ts';
 
@@ -24,8 +25,14 @@ export interface ProviderTraits {
   readonly switchField: 'thinking' | 'enable_thinking' | 'reasoning.enabled' | 'reasoning_effort' | 'none';
   readonly budgetField: 'thinking_budget' | 'reasoning.max_tokens' | 'none';
   readonly documents: 'file' | 'document_url';
+  /** Fetches pictures and videos by their address. */
+  readonly fetchesMedia: boolean;
   /** What call ids may look like; others are replaced by a digest of theirs, the same in call and result. */
   readonly callIds: RegExp | undefined;
+  /** Refuses call ids as others commonly write them. */
+  readonly refusesForeignCallIds: boolean;
+  /** Fields with thoughts whose mere presence in a message is refused. */
+  readonly refusedThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
   readonly departures: Readonly<Partial<Record<TurnFeature, LossRule>>>;
@@ -71,7 +78,10 @@ const COMPATIBLE: ProviderTraits = {
   switchField: 'none',
   budgetField: 'none',
   documents: 'file',
+  fetchesMedia: true,
   callIds: undefined,
+  refusesForeignCallIds: false,
+  refusedThoughts: [],
   constants: {},
   departures: { ...openAiOnly, 'content.document': changesTheAnswer },
 };
@@ -117,6 +127,8 @@ const MISTRAL: ProviderTraits = {
   thoughts: 'thinking_parts',
   documents: 'document_url',
   callIds: NINE_LETTERS_OR_DIGITS,
+  refusesForeignCallIds: true,
+  refusedThoughts: ['reasoning_content', 'reasoning', 'reasoning_details'],
   departures: {
     ...openAiOnly,
     user: unknownThere,
@@ -129,6 +141,7 @@ const GROQ: ProviderTraits = {
   ...COMPATIBLE,
   maxTokensField: 'max_completion_tokens',
   thoughts: 'reasoning',
+  refusedThoughts: ['reasoning_content', 'reasoning_details'],
   departures: {
     ...COMPATIBLE.departures,
     logprobs: changesTheAnswer,
@@ -139,6 +152,7 @@ const GROQ: ProviderTraits = {
 
 const MOONSHOT: ProviderTraits = {
   ...COMPATIBLE,
+  fetchesMedia: false,
   endUserField: 'safety_identifier',
   switchField: 'thinking',
   effortField: 'none',
@@ -301,13 +315,36 @@ export function traitsOf(vendor: string): ProviderTraits {
 /** The rule that holds for a feature at a vendor. */
 export function chatLossRule(feature: TurnFeature, vendor: string): LossRule {
   const traits = traitsOf(vendor);
-  return traits.departures[feature] ?? ruleOfTraits(feature, traits) ?? CHAT_LOSS_RULES[feature];
+  const rule = traits.departures[feature] ?? ruleOfTraits(feature, traits) ?? CHAT_LOSS_RULES[feature];
+  const asData = FEATURE_AS_DATA[feature];
+  // What the gateway fetches is sent as data, which this vendor may not take either.
+  if (asData === undefined || rule.outcome !== 'emulated') return rule;
+  const ofData = chatLossRule(asData, vendor);
+  return ofData.outcome === 'refused' ? ofData : rule;
 }
+
+const FEATURE_AS_DATA: Readonly<Partial<Record<TurnFeature, TurnFeature>>> = {
+  'content.audio.url': 'content.audio',
+  'content.document.url': 'content.document',
+};
 
 /** Vendors whose traits are known, one name each. */
 export const KNOWN_VENDORS: readonly string[] = [
   ...new Map([...TRAITS].map(([name, traits]) => [traits, name])).values(),
 ];
+
+/** Whether a vendor fetches the URL of a medium; where not, and it takes the bytes, the gateway does. */
+export function readsUrl(media: MediaKind, vendor: string): boolean {
+  switch (media) {
+    case 'image':
+    case 'video':
+      return traitsOf(vendor).fetchesMedia;
+    case 'audio':
+      return chatLossRule('content.audio.url', vendor).outcome !== 'emulated';
+    case 'document':
+      return chatLossRule('content.document.url', vendor).outcome !== 'emulated';
+  }
+}
 
 /** What follows from where a vendor has a place for reasoning, or none. */
 function ruleOfTraits(feature: TurnFeature, traits: ProviderTraits): LossRule | undefined {
@@ -327,9 +364,8 @@ function ruleOfTraits(feature: TurnFeature, traits: ProviderTraits): LossRule | 
       if (budgetField !== 'none') return mapped(`\`${budgetField}\``);
       return effortField === 'none' ? mapped(`on or off: \`${switchField}\``) : undefined;
     case 'reasoning.text':
-      return thoughts === 'none'
-        ? undefined
-        : mapped(thoughts === 'thinking_parts' ? '`thinking` parts' : `\`${thoughts}\``);
+      if (thoughts === 'none') return undefined;
+      return mapped(thoughts === 'thinking_parts' ? '`thinking` parts' : `\`${thoughts}\``);
     default:
       return undefined;
   }

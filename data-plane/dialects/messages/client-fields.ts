@@ -155,6 +155,7 @@ const MESSAGES = [
     [`${CONTENT}[tool_use].name`, 'tool_call'],
     [`${CONTENT}[tool_use].input`, 'tool_call', whole],
     [`${CONTENT}[tool_use].caller`, 'extras.other', whole],
+    [`${CONTENT}[tool_use].caller(direct)`, 'structure', whole],
     [`${CONTENT}[tool_use|tool_result].toolset_name`, 'extras.other'],
     [`${CONTENT}[tool_result].tool_use_id`, 'tool_call.id'],
     [`${CONTENT}[tool_result].content`, 'tool_result.text'],

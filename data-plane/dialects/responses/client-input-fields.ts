@@ -67,9 +67,9 @@ export const INPUT_FIELDS = [
     ['input[message].content[input_video]', 'content.video', { whole: true, beyondSchema: true }],
     ['input[message].content[text|summary_text|reasoning_text].text', 'content.text', beyondSchema],
     ['input[reasoning]', 'structure'],
-    ['input[reasoning].id', 'reasoning.signature.foreign'],
     ['input[reasoning].status', 'extras.other'],
     ['input[reasoning].encrypted_content', 'reasoning.signature.foreign'],
+    ['input[reasoning].id', 'reasoning.signature.foreign'],
     ['input[reasoning].summary', 'structure'],
     ['input[reasoning].summary[summary_text].text', 'reasoning.text'],
     ['input[reasoning].content', 'structure'],
@@ -90,6 +90,7 @@ export const INPUT_FIELDS = [
     [`input[${CALLS}|${OUTPUTS}].id`, 'extras.other'],
     [`input[${CALLS}|${OUTPUTS}].status`, 'extras.other'],
     [`input[${CALLS}|${OUTPUTS}].caller`, 'extras.other', whole],
+    [`input[${CALLS}|${OUTPUTS}].caller(direct)`, 'structure', whole],
     [
       'input[item_reference]',
       'refused',

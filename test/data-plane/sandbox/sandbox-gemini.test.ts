@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '#data-plane/sandbox/server.ts';
 import { systemClock } from '#shared/clock.ts';
-import { compileGeminiSchema } from '#test/dialects/gemini/published-schema.ts';
 import { specFolder } from '#test/dialects/provider-recordings.ts';
+import { compileGeminiSchema } from '#test/dialects/published-schemas.ts';
 
 interface Part {
   text?: string;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '#data-plane/sandbox/server.ts';
 import { systemClock } from '#shared/clock.ts';
-import { compileSchemas, hasMaterial, payloads } from '#test/dialects/messages/messages-material.ts';
+import { hasRecordings, payloadsIn } from '#test/dialects/provider-recordings.ts';
+import { messagesSchemas } from '#test/dialects/published-schemas.ts';
 
 interface Block {
   type: string;
@@ -32,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-const schemas = hasMaterial ? compileSchemas('2023-06-01') : undefined;
+const schemas = hasRecordings ? messagesSchemas('2023-06-01') : undefined;
 const says = (content: unknown): object[] => [{ role: 'user', content }];
 const thinking = { type: 'enabled', budget_tokens: 1024 };
 const weatherTool = {
@@ -53,7 +54,7 @@ async function complete(messages: object[], extra: object = {}): Promise<Message
 
 async function stream(messages: object[], extra: object = {}): Promise<Event[]> {
   const response = await post(messages, { stream: true, ...extra });
-  return payloads(Buffer.from(await response.arrayBuffer())).map((data) => JSON.parse(data) as Event);
+  return payloadsIn(Buffer.from(await response.arrayBuffer())).map((data) => JSON.parse(data) as Event);
 }
 
 async function refusalOf(messages: object[], extra: object = {}) {
@@ -76,6 +77,33 @@ describe('the Messages protocol of the sandbox', () => {
     expect(types.filter((type) => type === 'content_block_start')).toHaveLength(2);
     expect(types.filter((type) => type === 'content_block_stop')).toHaveLength(2);
     expect(types).toContain('ping');
+  });
+
+  it('takes the notes of a coding agent for notes, before the request and beside tool results', async () => {
+    const asking = [
+      {
+        type: 'text',
+        text: '<system-reminder>\nUse tools for weather in <cwd>Paris</cwd>\n</system-reminder>',
+      },
+      { type: 'text', text: 'sandbox:call:get_weather {"city":"Oslo"}' },
+    ];
+    const first = await complete(says(asking), { tools: [weatherTool] });
+    const call = first.content.find((block) => block.type === 'tool_use');
+    expect(call?.input).toEqual({ city: 'Oslo' });
+    const result = { type: 'tool_result', tool_use_id: call?.id, content: '4 degrees' };
+    const note = { type: 'text', text: '<system-reminder>9 tokens left</system-reminder>' };
+    const second = await complete(
+      [
+        ...says(asking),
+        { role: 'assistant', content: first.content },
+        { role: 'user', content: [result, note] },
+      ],
+      { tools: [weatherTool] },
+    );
+    expect(second).toMatchObject({
+      stop_reason: 'end_turn',
+      content: [{ type: 'text', text: expect.stringContaining('get_weather returned 4 degrees') }],
+    });
   });
 
   it('calls a tool and tells the result that comes back with the thinking unchanged', async () => {
@@ -157,7 +185,7 @@ describe('the Messages protocol of the sandbox', () => {
     expect(unread.body.error.message).toContain('messages[0].role');
   });
 
-  it.runIf(hasMaterial)('satisfies the published schema (needs CROSSMODEL_SHARED)', async () => {
+  it.runIf(hasRecordings)('satisfies the published schema (needs CROSSMODEL_SHARED)', async () => {
     for (const text of ['Explain streams', 'sandbox:redacted', 'sandbox:filter', 'weather in Oslo?']) {
       const extra = { thinking, tools: [weatherTool] };
       expect(schemas?.message(await complete(says(text), extra)), text).toBe(true);

@@ -9,12 +9,8 @@ import type {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '#data-plane/sandbox/server.ts';
 import { systemClock } from '#shared/clock.ts';
-import {
-  hasMaterial,
-  openAiSchemas,
-  readEvents,
-  readRecordings,
-} from '#test/dialects/responses/responses-material.ts';
+import { hasRecordings, recordingsOf, sentEvents } from '#test/dialects/provider-recordings.ts';
+import { openAiResponsesSchemas } from '#test/dialects/published-schemas.ts';
 
 type Extra = Omit<Partial<ResponseCreateParamsNonStreaming>, 'stream'>;
 
@@ -51,7 +47,7 @@ async function stream(input: string, extra: Extra = {}) {
   const body = JSON.stringify({ model, input, stream: true, ...extra });
   const response = await fetch(`${sandbox.baseUrl}/responses`, { method: 'POST', body });
   const bytes = Buffer.from(await response.arrayBuffer());
-  return readEvents(bytes).map(({ name, data }) => {
+  return sentEvents(bytes).map(({ name, data }) => {
     if (name === '') throw new Error(`an event without a name: ${data}`);
     return { name, event: JSON.parse(data) as ResponseStreamEvent };
   });
@@ -236,11 +232,11 @@ describe('the Responses protocol of the sandbox', () => {
     await expect(read).rejects.toThrow('fail in the middle');
   });
 
-  it.runIf(hasMaterial)('reads what real clients sent (needs CROSSMODEL_SHARED)', async () => {
+  it.runIf(hasRecordings)('reads what real clients sent (needs CROSSMODEL_SHARED)', async () => {
     // Of another provider's account: its sealed reasoning, its stored answers and items.
     const refusals = ['invalid_encrypted_content', 'previous_response_not_found', null];
     const outcomes: unknown[] = [];
-    for (const { request } of readRecordings()) {
+    for (const { request } of recordingsOf('openai-responses')) {
       if (request?.input === undefined) continue;
       const refusal = await refusalOf({ ...request, stream: false });
       if (refusal.status !== 200) expect(refusals, JSON.stringify(refusal)).toContain(refusal.code);
@@ -249,8 +245,8 @@ describe('the Responses protocol of the sandbox', () => {
     expect(outcomes.filter((status) => status === 200).length).toBeGreaterThan(10);
   });
 
-  it.runIf(hasMaterial)('satisfies the published schemas (needs CROSSMODEL_SHARED)', async () => {
-    const schemas = openAiSchemas();
+  it.runIf(hasRecordings)('satisfies the published schemas (needs CROSSMODEL_SHARED)', async () => {
+    const schemas = openAiResponsesSchemas();
     const format = { type: 'json_schema' as const, name: 'any', schema: { type: 'object' } };
     const extras: Extra[] = [
       {},

@@ -5,11 +5,11 @@ import { packCallId, packSignature } from '#data-plane/dialects/signature-envelo
 import type { JsonObject, ProviderSignature, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { departuresFromOpenAi } from '#test/dialects/published-schemas.ts';
 import { ask, decoded, encoded, target, user } from './chat-requests.ts';
-import { departuresFromOpenAi } from './published-schemas.ts';
 
-const requests = recordingsOf('openai-chat', ['openai-chat', 'openai-compatible', 'clients']).flatMap(
-  ({ name, request }) => (request?.messages === undefined ? [] : [{ name, request }]),
+const requests = recordingsOf('openai-chat').flatMap(({ name, request }) =>
+  request?.messages === undefined ? [] : [{ name, request }],
 );
 
 describe.skipIf(!hasRecordings)('recorded chat requests (need CROSSMODEL_SHARED)', () => {

@@ -11,7 +11,7 @@ import {
   recordingsOf,
 } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('openai-chat', ['openai-chat', 'openai-compatible', 'clients']);
+const recordings = recordingsOf('openai-chat');
 /** Streams of the recordings in which the provider failed. */
 const FAILED_STREAMS = ['vx02-stream-midstream-server-error', 'v04-stream-error-in-200'];
 

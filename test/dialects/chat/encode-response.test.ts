@@ -15,14 +15,14 @@ import {
   playStream,
   recordingsOf,
 } from '#test/dialects/provider-recordings.ts';
-import { departuresFromOpenAi } from './published-schemas.ts';
+import { departuresFromOpenAi } from '#test/dialects/published-schemas.ts';
 
 const recorded = [
-  ...recordingsOf('openai-chat', ['openai-chat', 'openai-compatible', 'clients']).map((recording) => ({
+  ...recordingsOf('openai-chat').map((recording) => ({
     ...recording,
     codec: chatProviderCodec,
   })),
-  ...recordingsOf('gemini', ['gemini', 'clients']).map((recording) => ({
+  ...recordingsOf('gemini').map((recording) => ({
     ...recording,
     codec: geminiProviderCodec,
   })),

@@ -11,7 +11,7 @@ import {
   recordingsOf,
 } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('gemini', ['gemini', 'clients']);
+const recordings = recordingsOf('gemini');
 const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
 const bodies = recordings.flatMap(({ name, body, status }) => {
   const parsed = body === undefined ? undefined : parseObject(body);

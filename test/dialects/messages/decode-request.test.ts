@@ -7,11 +7,11 @@ import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts
 import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { type Fault, isFault } from '#shared/fault.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { unplaced } from '#test/dialects/unplaced-turn.ts';
-import { hasMaterial, readRecordings } from './messages-material.ts';
 
 const { decodeRequest } = MESSAGES_CLIENT;
-const requests = readRecordings().flatMap(({ name, request }) =>
+const requests = recordingsOf('anthropic-messages').flatMap(({ name, request }) =>
   request === undefined || name.includes('count-tokens') ? [] : [{ name, request }],
 );
 
@@ -34,7 +34,7 @@ const CALL = {
   content: [{ type: 'tool_use', id: 'toolu_1', name: 'look', input: { a: 1 } }],
 };
 
-describe.skipIf(!hasMaterial)('a recorded Messages request (needs the shared material)', () => {
+describe.skipIf(!hasRecordings)('a recorded Messages request (needs the shared material)', () => {
   it.each(requests)('$name is understood, nothing of its conversation is lost', ({ request }) => {
     const turn = decodeRequest(request);
     if (isFault(turn)) throw new Error(JSON.stringify(turn));
@@ -339,7 +339,7 @@ describe('a Messages request', () => {
     );
   });
 
-  it.runIf(hasMaterial)('of a real client with any value in any place is a turn or a fault', () => {
+  it.runIf(hasRecordings)('of a real client with any value in any place is a turn or a fault', () => {
     const real = requests.filter(({ request }) => JSON.stringify(request).length < 20_000);
     fc.assert(
       fc.property(fc.constantFrom(...real), fc.nat(), fc.jsonValue(), ({ request }, place, value) => {

@@ -1,3 +1,4 @@
+import { partialParse } from '@anthropic-ai/sdk/_vendor/partial-json-parser/parser';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
@@ -5,13 +6,16 @@ import { MESSAGES_PROVIDER } from '#data-plane/dialects/messages/messages-codec.
 import { UsageReading } from '#data-plane/dialects/messages/read-usage.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
-import { foldMessage, foldTurn } from './fold-turn.ts';
-import { hasMaterial, readRecordings } from './messages-material.ts';
+import { type FoldedPart, foldAnswer } from '#test/dialects/event-grammar.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { foldMessage } from './fold-message.ts';
 
-const recordings = readRecordings();
+const recordings = recordingsOf('anthropic-messages');
 const isCut = (name: string) => name.includes('midstream') || name.includes('error');
-const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
-const bodies = recordings.flatMap(({ name, status, body }) =>
+const streams = recordings.flatMap(({ name, sent }) =>
+  sent === undefined ? [] : [{ name, stream: sent.map(({ data }) => data) }],
+);
+const bodies = recordings.flatMap(({ name, status, whole: body }) =>
   body === undefined || status !== 200 || body.content === undefined ? [] : [{ name, body }],
 );
 
@@ -48,20 +52,20 @@ const end = (stop_reason: string | null, usage: object = { output_tokens: 5 }) =
 });
 const STOP = { type: 'message_stop' };
 
-describe.skipIf(!hasMaterial)('a recorded Messages answer (needs the shared material)', () => {
+describe.skipIf(!hasRecordings)('a recorded Messages answer (needs the shared material)', () => {
   it('is there in both forms', () => {
     expect(streams.length).toBeGreaterThan(10);
     expect(bodies.length).toBeGreaterThan(10);
   });
 
   it.each(streams)('$name: its stream says what its folded body says', ({ name, stream }) => {
-    const streamed = foldTurn(decodeStream(stream));
+    const streamed = foldAnswer(decodeStream(stream));
     if (isCut(name)) {
       expect(streamed.ends).toMatchObject([{ kind: 'turn_fault', fault: { kind: 'provider_error' } }]);
       return;
     }
     const folded = foldMessage(stream);
-    const whole = foldTurn(decodeBody(folded));
+    const whole = foldAnswer(decodeBody(folded));
     expect(withoutEmptyInput(streamed.parts)).toEqual(withoutEmptyInput(whole.parts));
     expect(streamed.usage).toEqual(whole.usage);
     expect(streamed.ends).toEqual(whole.ends);
@@ -70,7 +74,7 @@ describe.skipIf(!hasMaterial)('a recorded Messages answer (needs the shared mate
   });
 
   it.each(bodies)('$name: its body keeps every text, call and block', ({ body }) => {
-    const { parts, ends } = foldTurn(decodeBody(body));
+    const { parts, ends } = foldAnswer(decodeBody(body));
     const expected = objectsOf(body.content).map((block) => {
       if (block.type === 'text') return { part: 'text', text: block.text };
       if (block.type === 'thinking') return { part: 'reasoning', text: block.thinking };
@@ -86,7 +90,7 @@ describe.skipIf(!hasMaterial)('a recorded Messages answer (needs the shared mate
     '$name: cut after any event, it never ends as if complete',
     ({ stream }) => {
       for (let length = 0; length < stream.length; length += 1) {
-        const { ends } = foldTurn(decodeStream(stream.slice(0, length)));
+        const { ends } = foldAnswer(decodeStream(stream.slice(0, length)));
         expect(ends).toMatchObject([{ kind: 'turn_fault', fault: { kind: 'provider_error' } }]);
       }
     },
@@ -99,7 +103,7 @@ describe.skipIf(!hasMaterial)('a recorded Messages answer (needs the shared mate
 });
 
 /** A stream spells a call's empty arguments as nothing or as `{}`. */
-function withoutEmptyInput(parts: readonly Record<string, unknown>[]): unknown {
+function withoutEmptyInput(parts: readonly FoldedPart[]): unknown {
   return parts.map((part) => (part.part === 'tool_call' ? { ...part, text: argumentsOf(part.text) } : part));
 }
 
@@ -107,7 +111,8 @@ function argumentsOf(json: unknown): unknown {
   try {
     return json === '' ? {} : JSON.parse(String(json));
   } catch {
-    return { input: json };
+    // Cut arguments, as the official SDK reads them.
+    return partialParse(String(json));
   }
 }
 
@@ -138,19 +143,19 @@ describe('a Messages answer', () => {
 
   it('closes a block that was left open when the answer ends', () => {
     const events = decodeStream(payload(START, TEXT_START, text('Hi'), end('max_tokens'), STOP));
-    expect(foldTurn(events).parts).toMatchObject([{ part: 'text', text: 'Hi' }]);
+    expect(foldAnswer(events).parts).toMatchObject([{ part: 'text', text: 'Hi' }]);
   });
 
   it('keeps the text of a block whose start was left out', () => {
     const events = decodeStream(payload(START, text('Hi'), BLOCK_STOP, end('end_turn'), STOP));
-    expect(foldTurn(events).parts).toMatchObject([{ part: 'text', text: 'Hi' }]);
+    expect(foldAnswer(events).parts).toMatchObject([{ part: 'text', text: 'Hi' }]);
   });
 
   it('keeps arguments that came whole with the start of a call', () => {
     const call = { type: 'tool_use', id: 'toolu_1', name: 'add', input: { a: 1 } };
     const start = { type: 'content_block_start', index: 0, content_block: call };
     const events = decodeStream(payload(START, start, BLOCK_STOP, end('tool_use'), STOP));
-    expect(foldTurn(events)).toMatchObject({
+    expect(foldAnswer(events)).toMatchObject({
       parts: [{ part: 'tool_call', callId: 'toolu_1', name: 'add', text: '{"a":1}' }],
       ends: [{ kind: 'choice_end', reason: 'tool_calls' }, { kind: 'turn_end' }],
     });
@@ -191,7 +196,9 @@ describe('a Messages answer', () => {
       delta: { type: 'compaction_delta', content: 'So far: nothing.' },
     };
     const events = decodeStream(payload(START, start, delta, BLOCK_STOP, end('end_turn'), STOP));
-    expect(foldTurn(events).parts).toEqual([{ native: { type: 'compaction', content: 'So far: nothing.' } }]);
+    expect(foldAnswer(events).parts).toMatchObject([
+      { native: { type: 'compaction', content: 'So far: nothing.' } },
+    ]);
   });
 
   it('is cut when it stops without saying why, and garbage is a provider error', () => {
@@ -242,18 +249,18 @@ describe('a Messages answer', () => {
       source: 'upstream',
       serviceTier: 'priority',
     };
-    expect(foldTurn(decodeBody(body)).usage).toEqual(totals);
+    expect(foldAnswer(decodeBody(body)).usage).toEqual(totals);
     expect(new UsageReading().add(usage)).toEqual({ ...totals, input: 1010, output: 120 });
   });
 
   it('keeps counts that its last event leaves out or says to be null', () => {
     const last = end('end_turn', { output_tokens: 5, input_tokens: null });
     const events = decodeStream(payload(START, last, STOP));
-    expect(foldTurn(events).usage).toMatchObject({ input: 7, output: 5 });
+    expect(foldAnswer(events).usage).toMatchObject({ input: 7, output: 5 });
   });
 
   it('without counts has unknown usage, not zero', () => {
-    expect(foldTurn(decodeBody({ content: [], stop_reason: 'end_turn' })).usage).toBeUndefined();
+    expect(foldAnswer(decodeBody({ content: [], stop_reason: 'end_turn' })).usage).toBeUndefined();
   });
 
   it('never crashes on what a provider may send, and stays in order', () => {
@@ -293,11 +300,11 @@ describe('a Messages answer', () => {
     );
     fc.assert(
       fc.property(fc.array(mixed, { maxLength: 12 }), (values) => {
-        const { ends } = foldTurn(decodeStream(values.map((value) => JSON.stringify(value))));
+        const { ends } = foldAnswer(decodeStream(values.map((value) => JSON.stringify(value))));
         expect(['turn_end', 'turn_fault']).toContain(ends.at(-1)?.kind);
         for (const value of values) {
           const body: unknown = JSON.parse(JSON.stringify(value));
-          if (isJsonObject(body)) foldTurn(decodeBody(body));
+          if (isJsonObject(body)) foldAnswer(decodeBody(body));
         }
       }),
       { seed: 20_261_121, numRuns: 400 },

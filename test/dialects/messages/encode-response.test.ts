@@ -1,178 +1,26 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { objectsOf } from '#data-plane/dialects/json-access.ts';
-import { MESSAGES_CLIENT, MESSAGES_PROVIDER } from '#data-plane/dialects/messages/messages-codec.ts';
+import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts';
 import { packCallId, packSignature, unpackCallId } from '#data-plane/dialects/signature-envelope.ts';
-import type { FinishReason, JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
+import type { FinishReason, JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { fault } from '#shared/fault.ts';
 import { NO_TOKENS } from '#shared/token-usage.ts';
-import { foldMessage } from './fold-turn.ts';
-import { compileSchemas, hasMaterial, payloads, readRecordings } from './messages-material.ts';
-
-const ANSWER = {
-  idSeed: '0192f0c1d2e37aaabbbbccccddddeeee',
-  model: 'anthropic/claude-sonnet-4.6',
-  createdAt: 0,
-  body: {},
-};
-const GEMINI: ProviderSignature = { family: 'gemini', kind: 'thought', value: 'CiQB/+=' };
-const OWN: ProviderSignature = { family: 'messages', kind: 'thinking', value: 'EqAB==' };
-
-function encodeStream(events: readonly TurnEvent[]): string[] {
-  const written: string[] = [];
-  const encoder = MESSAGES_CLIENT.createStreamEncoder(ANSWER, (bytes) => written.push(bytes));
-  for (const event of events) encoder.event(event);
-  return written;
-}
-
-const payloadsOf = (written: readonly string[]) => payloads(Buffer.from(written.join('')));
-const typesOf = (written: readonly string[]) =>
-  payloadsOf(written).map((payload) => JSON.parse(payload).type);
-
-function blocksOf(events: readonly TurnEvent[]): JsonObject[] {
-  return [...objectsOf(MESSAGES_CLIENT.encodeBody(ANSWER, events).content)];
-}
-
-const START: TurnEvent = { kind: 'turn_start', upstreamId: 'x' };
-const END: readonly TurnEvent[] = [{ kind: 'choice_end', choice: 0, reason: 'stop' }, { kind: 'turn_end' }];
-const prose = (
-  index: number,
-  part: 'text' | 'reasoning' | 'refusal',
-  text: string,
-  ...between: TurnEvent[]
-): TurnEvent[] => [
-  { kind: 'part_start', index, part, choice: 0 },
-  { kind: 'part_delta', index, text },
-  ...between,
-  { kind: 'part_end', index },
-];
-const sign = (index: number, signature: ProviderSignature): TurnEvent => ({
-  kind: 'part_signature',
-  index,
-  signature,
-});
-const callStart = (index: number, name: string, signature?: ProviderSignature): TurnEvent => ({
-  kind: 'part_start',
-  index,
-  part: 'tool_call',
-  choice: 0,
-  callId: `call_${index}`,
-  name,
-  ...(signature === undefined ? {} : { signature }),
-});
-
-/** No block begins inside another, each one ends, and the order of the whole is that of the protocol. */
-function expectBalanced(types: readonly string[]): void {
-  let open = false;
-  for (const type of types.slice(1, -2)) {
-    if (type === 'content_block_start') expect(open).toBe(false);
-    else expect(open).toBe(true);
-    open = type !== 'content_block_stop';
-  }
-  expect(open).toBe(false);
-  expect([types[0], ...types.slice(-2)]).toEqual(['message_start', 'message_delta', 'message_stop']);
-}
-
-describe.skipIf(!hasMaterial)(
-  'a recorded answer written for Messages clients (needs the shared material)',
-  () => {
-    const schemas = hasMaterial ? compileSchemas('2026-10-21') : undefined;
-    /** Blocks of beta features and the like that the published schema does not hold. */
-    const unpublished =
-      /"type":"(mcp_tool_use|mcp_tool_result|advisor|advisor_tool_result|compaction)"|"advisor"/;
-    const answers = readRecordings().flatMap(({ name, status, stream, body }) => {
-      const events: TurnEvent[] = [];
-      const emit = (event: TurnEvent) => events.push(event);
-      if (stream !== undefined) {
-        const decoder = MESSAGES_PROVIDER.createStreamDecoder(emit);
-        for (const payload of stream) decoder.frame('', payload);
-        decoder.end();
-      } else if (body?.content !== undefined && status === 200) MESSAGES_PROVIDER.decodeBody(body, emit);
-      const source = stream === undefined ? body : foldMessage(stream);
-      return events.at(-1)?.kind === 'turn_end' && source !== undefined ? [{ name, events, source }] : [];
-    });
-
-    it('exists, and the schema can refuse', () => {
-      expect(answers.length).toBeGreaterThan(25);
-      expect(schemas?.streamEvent({ type: 'content_block_stop' })).toBe(false);
-      expect(schemas?.message({ type: 'message', content: [] })).toBe(false);
-    });
-
-    it.each(answers)('$name: stream and body say the same and fit the published schema', ({ events }) => {
-      const written = encodeStream(events);
-      const folded = foldMessage(payloadsOf(written));
-      const body = MESSAGES_CLIENT.encodeBody(ANSWER, events);
-      expect(folded).toEqual(body);
-      expectBalanced(typesOf(written));
-      if (schemas === undefined || unpublished.test(JSON.stringify(body))) return;
-      for (const payload of payloadsOf(written)) {
-        const event = JSON.parse(payload);
-        expect(schemas.streamEvent(event), JSON.stringify([event, schemas.streamEvent.errors])).toBe(true);
-      }
-      expect(schemas.message(body), JSON.stringify(schemas.message.errors)).toBe(true);
-    });
-
-    it.each(answers)(
-      '$name: keeps texts, thoughts, signatures and calls of its source',
-      ({ events, source }) => {
-        const essence = (block: JsonObject) => {
-          const { type, text, thinking, signature, data, id, name, input, content } = block;
-          return { type, text, thinking, signature, data, id, name, input, content };
-        };
-        const kept = (blocks: readonly JsonObject[]) =>
-          blocks.filter((block) => block.text !== '').map(essence);
-        const body = MESSAGES_CLIENT.encodeBody(ANSWER, events);
-        const wasCut = source.stop_reason === 'max_tokens';
-        if (!wasCut) expect(kept(objectsOf(body.content))).toEqual(kept(objectsOf(source.content)));
-        expect(body).toMatchObject({
-          stop_reason: source.stop_reason,
-          stop_sequence: source.stop_sequence ?? null,
-        });
-      },
-    );
-
-    it('has usage in the schema whatever classes it holds', () => {
-      const usage = {
-        ...NO_TOKENS,
-        input: 1,
-        cacheRead: 2,
-        cacheWrite5m: 3,
-        cacheWrite1h: 4,
-        output: 5,
-        reasoning: 2,
-      };
-      const body = MESSAGES_CLIENT.encodeBody(ANSWER, [START, { kind: 'usage', usage }, ...END]);
-      expect(schemas?.message(body)).toBe(true);
-      expect(body.usage).toMatchObject({
-        input_tokens: 1,
-        cache_read_input_tokens: 2,
-        cache_creation_input_tokens: 7,
-        cache_creation: { ephemeral_5m_input_tokens: 3, ephemeral_1h_input_tokens: 4 },
-        output_tokens: 5,
-        output_tokens_details: { thinking_tokens: 2 },
-      });
-    });
-
-    it('fits the schema with citations of any provider', () => {
-      const cited: TurnEvent[] = [
-        { kind: 'part_citation', index: 0, url: 'https://example.org', title: 'Example', citedText: 'words' },
-        { kind: 'part_citation', index: 0, citedText: 'words' },
-      ];
-      const written = encodeStream([START, ...prose(0, 'text', 'Hi', ...cited), ...END]);
-      for (const payload of payloadsOf(written)) {
-        const event = JSON.parse(payload);
-        expect(schemas?.streamEvent(event), JSON.stringify(event)).toBe(true);
-      }
-    });
-
-    it('has errors in the shape of the schema', () => {
-      const [written] = encodeStream([{ kind: 'turn_fault', fault: fault('provider_error', 'It failed.') }]);
-      const error = JSON.parse(payloadsOf([written ?? ''])[0] ?? '{}');
-      expect(schemas?.errorResponse(error)).toBe(true);
-    });
-  },
-);
+import {
+  ANSWER,
+  blocksOf,
+  callStart,
+  END,
+  encodeStream,
+  expectBalanced,
+  GEMINI,
+  OWN,
+  payloadsOf,
+  prose,
+  START,
+  sign,
+  typesOf,
+} from './written-answers.ts';
 
 describe('an answer written for Messages clients', () => {
   it('is one event per write, named by its type', () => {
@@ -277,6 +125,20 @@ describe('an answer written for Messages clients', () => {
     ]);
   });
 
+  it('ends in its text for Claude Code, which takes the last block for the result', () => {
+    const events = [...prose(0, 'text', 'Done'), ...prose(1, 'reasoning', '', sign(1, GEMINI))];
+    const agent = { system: [{ type: 'text', text: 'x-anthropic-billing-header: cc_version=2.1;' }] };
+    const typesFor = (body: JsonObject, ...further: TurnEvent[]) => {
+      const answer = { ...ANSWER, body };
+      const { content } = MESSAGES_CLIENT.encodeBody(answer, [START, ...events, ...further, ...END]);
+      return objectsOf(content).map((block) => block.type);
+    };
+    expect(typesFor(agent)).toEqual(['text']);
+    expect(typesFor({})).toEqual(['text', 'redacted_thinking']);
+    const call: TurnEvent[] = [callStart(2, 'add'), { kind: 'part_end', index: 2 }];
+    expect(typesFor(agent, ...call)).toEqual(['text', 'redacted_thinking', 'tool_use']);
+  });
+
   it("lets a call's signature ride behind its id, and opens it when it returns", () => {
     const [block] = blocksOf([START, callStart(0, 'add', GEMINI), { kind: 'part_end', index: 0 }, ...END]);
     expect(block?.id).toBe(packCallId('call_0', GEMINI));
@@ -362,7 +224,7 @@ describe('an answer written for Messages clients', () => {
     const written = encodeStream(events);
     expect(typesOf(written)).toEqual(['message_start', 'content_block_start', 'error']);
     expect(written.at(-1)).toBe(
-      'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"It failed."},"request_id":null}\n\n',
+      `event: error\ndata: {"type":"error","error":{"type":"api_error","message":"It failed."},"request_id":"req_cm_${ANSWER.idSeed}"}\n\n`,
     );
   });
 
@@ -372,68 +234,4 @@ describe('an answer written for Messages clients', () => {
     encoder.event({ kind: 'turn_end' });
     expect(encoder.keepAlive()).toBe('');
   });
-
-  it('loses no text and stays balanced for any order of parts', () => {
-    const partKind = fc.constantFrom('text', 'reasoning', 'refusal', 'tool_call', 'native');
-    const part = fc.record({
-      part: partKind,
-      pieces: fc.array(fc.string(), { maxLength: 3 }),
-      isSigned: fc.boolean(),
-    });
-    const pick = fc.array(fc.nat(), { minLength: 60, maxLength: 60 });
-    fc.assert(
-      fc.property(fc.array(part, { maxLength: 6 }), pick, (parts, picks) => {
-        const queues = parts.map((each, index) => eventsOf(each, index));
-        const events: TurnEvent[] = [START, ...interleave(queues, picks), ...END];
-        const written = encodeStream(events);
-        expectBalanced(typesOf(written));
-        const folded = foldMessage(payloadsOf(written));
-        expect(folded).toEqual(MESSAGES_CLIENT.encodeBody(ANSWER, events));
-        const spoken = parts.filter((each) => each.part === 'text' || each.part === 'refusal');
-        const texts = objectsOf(folded.content).filter(({ type }) => type === 'text');
-        expect(texts.map((block) => block.text)).toEqual(
-          spoken.map((each) => each.pieces.join('')).filter((text) => text !== ''),
-        );
-        expect(objectsOf(folded.content).filter(({ type }) => type === 'tool_use')).toHaveLength(
-          parts.filter((each) => each.part === 'tool_call').length,
-        );
-      }),
-      { seed: 20_261_121, numRuns: 300 },
-    );
-  });
 });
-
-interface SomePart {
-  readonly part: string;
-  readonly pieces: readonly string[];
-  readonly isSigned: boolean;
-}
-
-function eventsOf({ part, pieces, isSigned }: SomePart, index: number): TurnEvent[] {
-  if (part === 'native')
-    return [
-      { kind: 'native_part', index, choice: 0, family: 'messages', value: { type: 'container_upload' } },
-    ];
-  const deltas = pieces.map((text): TurnEvent => ({ kind: 'part_delta', index, text }));
-  if (part === 'tool_call') return [callStart(index, 'run'), ...deltas, { kind: 'part_end', index }];
-  const start: TurnEvent = { kind: 'part_start', index, part: part as 'text', choice: 0 };
-  const signed = part === 'reasoning' && isSigned ? [sign(index, index % 2 === 0 ? OWN : GEMINI)] : [];
-  return [start, ...deltas, ...signed, { kind: 'part_end', index }];
-}
-
-/** Parts start in order; from then on their events may come in any order among one another. */
-function interleave(queues: readonly TurnEvent[][], picks: readonly number[]): TurnEvent[] {
-  const events: TurnEvent[] = [];
-  const running: TurnEvent[][] = [];
-  const waiting = queues.map((queue) => [...queue]);
-  for (const pick of picks) {
-    const isNext = waiting.length > 0 && (running.length === 0 || pick % 3 === 0);
-    const queue = isNext ? waiting.shift() : running[pick % running.length];
-    if (queue === undefined) break;
-    const event = queue.shift();
-    if (event !== undefined) events.push(event);
-    if (isNext && queue.length > 0) running.push(queue);
-    if (!isNext && queue.length === 0) running.splice(running.indexOf(queue), 1);
-  }
-  return [...events, ...running.flat(), ...waiting.flat()];
-}

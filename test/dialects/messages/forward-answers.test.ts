@@ -5,7 +5,7 @@ import { MessagesAnswerReader } from '#data-plane/dialects/messages/read-answer.
 import { cutAnywhere, payloadsOf, relay, SHOWN_MODEL } from '#test/dialects/forward-relay.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('anthropic-messages', ['anthropic-messages', 'clients']);
+const recordings = recordingsOf('anthropic-messages');
 const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
 const complete = streams.filter(({ stream }) => stream.includes('message_stop'));
 const bodies = recordings.flatMap(({ name, body, status }) =>
@@ -168,7 +168,7 @@ describe('a Messages stream on the forward lane', () => {
 
   it('tells of a fault and of life in events of its dialect', () => {
     const { fault } = messagesDialect.readProviderFault(529, undefined, Buffer.from('{}'));
-    expect(messagesDialect.encodeStreamFault(fault).toString()).toMatch(
+    expect(messagesDialect.encodeStreamFault(fault, 'req_cm_1').toString()).toMatch(
       /^event: error\ndata: \{"type":"error","error":\{"type":"api_error",.*\}\n\n$/,
     );
     expect(messagesDialect.keepAlive.toString()).toBe('event: ping\ndata: {"type":"ping"}\n\n');

@@ -169,7 +169,7 @@ describe('what a Messages provider receives', () => {
   it
     .skipIf(!hasRecordings)
     .each(
-      recordingsOf('anthropic-messages', ['anthropic-messages', 'clients']).filter(
+      recordingsOf('anthropic-messages').filter(
         ({ request, status }) => request !== undefined && status < 400,
       ),
     )('is what $name sent, but for the model (needs CROSSMODEL_SHARED)', ({ request }) => {

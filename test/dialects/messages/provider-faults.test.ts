@@ -1,7 +1,8 @@
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MESSAGES_PROVIDER } from '#data-plane/dialects/messages/messages-codec.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
-import { hasMaterial, readRecordings } from './messages-material.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
 const judge = (status: number, body: JsonObject | string, retryAfterMs?: number) =>
   MESSAGES_PROVIDER.readProviderFault(
@@ -11,7 +12,7 @@ const judge = (status: number, body: JsonObject | string, retryAfterMs?: number)
   );
 const error = (type: string, message: string): JsonObject => ({ type: 'error', error: { type, message } });
 
-describe.skipIf(!hasMaterial)('a recorded error of a Messages provider (needs the shared material)', () => {
+describe.skipIf(!hasRecordings)('a recorded error of a Messages provider (needs the shared material)', () => {
   const expected: Readonly<Record<string, object>> = {
     'v20-error-400-json': {
       fault: { kind: 'invalid_request', message: expect.stringContaining('prompt is too long') },
@@ -24,8 +25,8 @@ describe.skipIf(!hasMaterial)('a recorded error of a Messages provider (needs th
     'vx03-error-413-no-type-field': { fault: { kind: 'request_too_large' }, retryable: false },
     'vx05-error-400-tool-use-order': { fault: { kind: 'invalid_request' }, retryable: false },
   };
-  const errors = readRecordings().flatMap(({ name, status, body }) =>
-    status >= 400 && body !== undefined ? [{ name, status, body }] : [],
+  const errors = recordingsOf('anthropic-messages').flatMap(({ name, status, whole: body }) =>
+    status >= 400 && body !== undefined ? [{ name: path.basename(name), status, body }] : [],
   );
 
   it('is there for every row', () => {

@@ -4,7 +4,7 @@ import { listOf, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts
 import { responsesClient, responsesProvider } from '#data-plane/dialects/responses/responses-codec.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
-import { readEvents, type SentEvent } from './responses-material.ts';
+import { type SentEvent, sentEvents } from '#test/dialects/provider-recordings.ts';
 
 export function identity(body: JsonObject = {}): AnswerIdentity {
   return {
@@ -37,7 +37,7 @@ export function encodeStream(events: readonly TurnEvent[], body: JsonObject = {}
     bytes += piece;
   });
   for (const event of events) encoder.event(event);
-  return readEvents(Buffer.from(bytes));
+  return sentEvents(Buffer.from(bytes));
 }
 
 export function payloadsOf(stream: readonly SentEvent[]): JsonObject[] {

@@ -4,8 +4,9 @@ import { responsesClient, responsesProvider } from '#data-plane/dialects/respons
 import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { openAiResponsesSchemas } from '#test/dialects/published-schemas.ts';
 import { unplaced } from '#test/dialects/unplaced-turn.ts';
-import { hasMaterial, openAiSchemas, readRecordings } from './responses-material.ts';
 
 const target = {
   providerModel: 'gpt-x',
@@ -346,15 +347,15 @@ describe('a Responses request', () => {
   });
 });
 
-describe.skipIf(!hasMaterial)('recorded Responses requests (needs CROSSMODEL_SHARED)', () => {
+describe.skipIf(!hasRecordings)('recorded Responses requests (needs CROSSMODEL_SHARED)', () => {
   const refusals: Readonly<Record<string, string>> = {
     'clients/v13-vercel-ai-sdk-v6-item-reference': 'unsupported_responses_feature',
     'openai-responses/v08-json-prevresp': 'unsupported_responses_feature',
   };
-  const requests = readRecordings().flatMap(({ name, request }) =>
+  const requests = recordingsOf('openai-responses').flatMap(({ name, request }) =>
     request === undefined ? [] : [{ name, request }],
   );
-  const validate = hasMaterial ? openAiSchemas().createRequest : undefined;
+  const validate = hasRecordings ? openAiResponsesSchemas().createRequest : undefined;
 
   it('are all there', () => {
     expect(requests.length).toBeGreaterThanOrEqual(24);

@@ -2,14 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
-import { grammarFaults } from '#test/dialects/event-grammar.ts';
-import { foldTurn } from '#test/dialects/messages/fold-turn.ts';
+import { foldAnswer, grammarFaults } from '#test/dialects/event-grammar.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { decodeStream, decodeWhole, payloadsOf, textsOf } from './answer-checks.ts';
-import { hasMaterial, readRecordings } from './responses-material.ts';
 
-const recordings = readRecordings();
-const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
-const bodies = recordings.flatMap(({ name, body, status }) =>
+const recordings = recordingsOf('openai-responses');
+const streams = recordings.flatMap(({ name, sent: stream }) =>
+  stream === undefined ? [] : [{ name, stream }],
+);
+const bodies = recordings.flatMap(({ name, whole: body, status }) =>
   body === undefined || status !== 200 ? [] : [{ name, body }],
 );
 
@@ -24,20 +25,20 @@ const complete = streams.filter(({ stream }) => lastResponse(stream) !== undefin
 
 function shownTexts(events: readonly TurnEvent[]): Record<string, string> {
   const texts: Record<string, string> = { text: '', refusal: '', reasoning: '', arguments: '' };
-  for (const part of foldTurn(events).parts) {
+  for (const part of foldAnswer(events).parts) {
     const kind = part.part === 'tool_call' ? 'arguments' : String(part.part);
     if (kind in texts) texts[kind] += String(part.text);
   }
   return texts;
 }
 
-/** Encrypted content is written anew in the last event, so that only the item's id can be compared. */
+/** The last event writes encrypted content anew and rounds log probabilities less: only the item's id can be compared. */
 function comparable(events: readonly TurnEvent[]): unknown {
-  const { parts, ends, usage } = foldTurn(events);
+  const { parts, ends, usage } = foldAnswer(events);
   return {
     ends,
     usage,
-    parts: parts.map(({ signature, ...part }) => ({
+    parts: parts.map(({ signature, logprobs: _, ...part }) => ({
       ...part,
       signedItem: isJsonObject(signature)
         ? (JSON.parse(String(signature.value)) as JsonObject).id
@@ -46,7 +47,7 @@ function comparable(events: readonly TurnEvent[]): unknown {
   };
 }
 
-describe.skipIf(!hasMaterial)('recorded Responses answers (needs CROSSMODEL_SHARED)', () => {
+describe.skipIf(!hasRecordings)('recorded Responses answers (needs CROSSMODEL_SHARED)', () => {
   it('are all there', () => {
     expect(streams.length).toBeGreaterThanOrEqual(18);
     expect(bodies.length).toBeGreaterThanOrEqual(8);
@@ -140,7 +141,7 @@ describe('a Responses stream', () => {
       frame({ type: 'response.output_item.done', output_index: 0, item: done }),
     ]) {
       const added = frame({ type: 'response.output_item.added', output_index: 0, item: call });
-      const { parts, ends } = foldTurn(decodeStream([created, added, late, completed({ output: [done] })]));
+      const { parts, ends } = foldAnswer(decodeStream([created, added, late, completed({ output: [done] })]));
       expect(parts).toEqual([{ part: 'tool_call', choice: 0, callId: 'call_1', name: 'f', text: '{"a":1}' }]);
       expect(ends).toContainEqual({ kind: 'choice_end', choice: 0, reason: 'tool_calls' });
     }
@@ -150,7 +151,7 @@ describe('a Responses stream', () => {
     const item = (name: string) => ({ type: 'function_call', id: name, call_id: name, name, arguments: '' });
     const delta = (index: number, text: string) =>
       frame({ type: 'response.function_call_arguments.delta', output_index: index, delta: text });
-    const { parts } = foldTurn(
+    const { parts } = foldAnswer(
       decodeStream([
         created,
         frame({ type: 'response.output_item.added', output_index: 0, item: item('a') }),
@@ -195,7 +196,7 @@ describe('a Responses stream', () => {
     ]) {
       const events = decodeStream([created, ...arrival, completed()]);
       expect(grammarFaults(events)).toEqual([]);
-      expect(foldTurn(events).parts.map((part) => part.text)).toEqual(['{"x":1}', 'Hi']);
+      expect(foldAnswer(events).parts.map((part) => part.text)).toEqual(['{"x":1}', 'Hi']);
     }
   });
 

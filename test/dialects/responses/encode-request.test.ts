@@ -4,7 +4,8 @@ import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import { responsesProvider } from '#data-plane/dialects/responses/responses-codec.ts';
 import type { JsonObject, Part, ProviderSignature, Tool, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
-import { hasMaterial, openAiSchemas } from './responses-material.ts';
+import { hasRecordings } from '#test/dialects/provider-recordings.ts';
+import { openAiResponsesSchemas } from '#test/dialects/published-schemas.ts';
 
 const target: ProviderTarget = {
   providerModel: 'gpt-x',
@@ -242,8 +243,8 @@ describe('a turn for a Responses provider', () => {
     expect(encode(turn({ endUser: 'ann' })).body.safety_identifier).toBe('ann');
   });
 
-  it.skipIf(!hasMaterial)('is what the published schema asks for (needs CROSSMODEL_SHARED)', () => {
-    const { createRequest } = openAiSchemas();
+  it.skipIf(!hasRecordings)('is what the published schema asks for (needs CROSSMODEL_SHARED)', () => {
+    const { createRequest } = openAiResponsesSchemas();
     const { body } = encode(
       turn({
         tools: [

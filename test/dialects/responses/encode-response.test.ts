@@ -7,6 +7,8 @@ import type { FinishReason, JsonObject, ProviderSignature } from '#data-plane/di
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { fault } from '#shared/fault.ts';
 import { NO_TOKENS } from '#shared/token-usage.ts';
+import { hasRecordings, recordingsOf, type SentEvent } from '#test/dialects/provider-recordings.ts';
+import { openAiResponsesSchemas, openResponsesSchemas } from '#test/dialects/published-schemas.ts';
 import {
   decodeStream,
   encodeStream,
@@ -15,13 +17,6 @@ import {
   payloadsOf,
   textsOf,
 } from './answer-checks.ts';
-import {
-  hasMaterial,
-  openAiSchemas,
-  openResponsesSchemas,
-  readRecordings,
-  type SentEvent,
-} from './responses-material.ts';
 
 const start: TurnEvent = { kind: 'turn_start', upstreamId: 'up_1' };
 const end = (reason: FinishReason): TurnEvent[] => [
@@ -291,8 +286,10 @@ describe('an answer written as a Responses stream', () => {
   });
 });
 
-describe.skipIf(!hasMaterial)('answers beside the published schemas (needs CROSSMODEL_SHARED)', () => {
-  const schemas = hasMaterial ? { openAi: openAiSchemas(), open: openResponsesSchemas() } : undefined;
+describe.skipIf(!hasRecordings)('answers beside the published schemas (needs CROSSMODEL_SHARED)', () => {
+  const schemas = hasRecordings
+    ? { openAi: openAiResponsesSchemas(), open: openResponsesSchemas() }
+    : undefined;
 
   function expectValid(validate: ValidateFunction | undefined, value: unknown): void {
     const type = objectOf(value as JsonObject)?.type;
@@ -329,7 +326,7 @@ describe.skipIf(!hasMaterial)('answers beside the published schemas (needs CROSS
   });
 
   it.each(
-    readRecordings().flatMap(({ name, stream, request }) =>
+    recordingsOf('openai-responses').flatMap(({ name, sent: stream, request }) =>
       stream === undefined ? [] : [{ name, stream, request }],
     ),
   )('the recording $name, translated back', ({ stream, request }) => {

@@ -7,7 +7,7 @@ import type { TokenUsage } from '#shared/token-usage.ts';
 import { cutAnywhere, payloadsOf, relay, SHOWN_MODEL } from '#test/dialects/forward-relay.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 
-const recordings = recordingsOf('openai-responses', ['openai-responses', 'clients', 'openai-compatible']);
+const recordings = recordingsOf('openai-responses');
 const streams = recordings.flatMap(({ name, stream }) => (stream === undefined ? [] : [{ name, stream }]));
 const complete = streams.filter(({ name }) => !name.includes('midstream-error'));
 const bodies = recordings.flatMap(({ name, body, status }) =>
@@ -150,7 +150,9 @@ describe('a Responses stream on the forward lane', () => {
     const { reader } = played(created, delta);
     expect(reader.nextSequenceNumber).toBe(5);
     const refusal = fault('provider_error', 'It failed.');
-    const bytes = responsesDialect.encodeStreamFault(refusal, reader.nextSequenceNumber).toString();
+    const bytes = responsesDialect
+      .encodeStreamFault(refusal, 'req_cm_1', reader.nextSequenceNumber)
+      .toString();
     expect(bytes).toMatch(/^event: error\ndata: .*\n\n$/);
     expect(payloadsOf(Buffer.from(bytes))).toEqual([
       {

@@ -167,7 +167,7 @@ describe('what a Responses provider receives', () => {
     );
   });
 
-  const recordings = recordingsOf('openai-responses', ['openai-responses', 'clients', 'openai-compatible']);
+  const recordings = recordingsOf('openai-responses');
   it
     .skipIf(!hasRecordings)
     .each(

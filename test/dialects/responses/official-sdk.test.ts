@@ -1,8 +1,8 @@
 import OpenAI from 'openai';
 import type { Response as ModelResponse } from 'openai/resources/responses/responses';
 import { describe, expect, it } from 'vitest';
+import { hasRecordings, recordingsOf, type SentEvent } from '#test/dialects/provider-recordings.ts';
 import { decodeStream, encodeStream, payloadsOf } from './answer-checks.ts';
-import { hasMaterial, readRecordings, type SentEvent } from './responses-material.ts';
 
 /** What the official client makes of a stream: the judge that has not read our code. */
 async function readAsClient(stream: readonly SentEvent[]): Promise<ModelResponse> {
@@ -59,8 +59,8 @@ function essence(response: ModelResponse): unknown {
   };
 }
 
-describe.skipIf(!hasMaterial)('the official client (needs CROSSMODEL_SHARED)', () => {
-  const complete = readRecordings().flatMap(({ name, stream }) => {
+describe.skipIf(!hasRecordings)('the official client (needs CROSSMODEL_SHARED)', () => {
+  const complete = recordingsOf('openai-responses').flatMap(({ name, sent: stream }) => {
     const isComplete =
       stream !== undefined &&
       // The client wants ids that stay the same through a stream.
@@ -80,7 +80,8 @@ describe.skipIf(!hasMaterial)('the official client (needs CROSSMODEL_SHARED)', (
   });
 
   it('throws on a stream that fails in the middle', async () => {
-    const failed = readRecordings().find(({ name }) => name.includes('error-in-200'))?.stream ?? [];
+    const failed =
+      recordingsOf('openai-responses').find(({ name }) => name.includes('error-in-200'))?.sent ?? [];
     await expect(readAsClient(encodeStream(decodeStream(failed)))).rejects.toThrow(/model provider failed/);
   });
 });

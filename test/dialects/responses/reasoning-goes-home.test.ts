@@ -6,8 +6,8 @@ import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts
 import { responsesClient, responsesProvider } from '#data-plane/dialects/responses/responses-codec.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
+import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { decodeStream, decodeWhole, identity } from './answer-checks.ts';
-import { hasMaterial, readRecordings } from './responses-material.ts';
 
 const target = {
   providerModel: 'gpt-x',
@@ -40,8 +40,8 @@ const CLIENTS: Readonly<Record<string, { codec: ClientCodec; next: (answer: Json
   },
 };
 
-describe.skipIf(!hasMaterial)('encrypted reasoning (needs CROSSMODEL_SHARED)', () => {
-  const answers = readRecordings().flatMap(({ name, stream, body, status }) => {
+describe.skipIf(!hasRecordings)('encrypted reasoning (needs CROSSMODEL_SHARED)', () => {
+  const answers = recordingsOf('openai-responses').flatMap(({ name, sent: stream, whole: body, status }) => {
     if (status !== 200) return [];
     const events = stream === undefined ? decodeWhole(body ?? {}) : decodeStream(stream);
     const items = events.flatMap((event) =>

@@ -5,8 +5,7 @@ import { responsesClient, responsesProvider } from '#data-plane/dialects/respons
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { isFault } from '#shared/fault.ts';
-import { grammarFaults } from '#test/dialects/event-grammar.ts';
-import { foldTurn } from '#test/dialects/messages/fold-turn.ts';
+import { foldAnswer, grammarFaults } from '#test/dialects/event-grammar.ts';
 import {
   decodeStream,
   decodeWhole,
@@ -255,7 +254,7 @@ export function describeProperties(numRuns: number): void {
           };
           expect(textsOf(response)).toEqual(expected);
           const seen: Record<string, string> = { text: '', refusal: '', reasoning: '', tool_call: '' };
-          for (const again of foldTurn(decodeStream(stream)).parts)
+          for (const again of foldAnswer(decodeStream(stream)).parts)
             seen[String(again.part)] += String(again.text);
           expect(seen).toEqual({
             text: expected.text,
