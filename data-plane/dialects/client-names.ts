@@ -1,15 +1,6 @@
 import { type ClientField, type ClientFieldList, pathSteps } from './client-field.ts';
 import { objectOf, textOf } from './json-access.ts';
-import type { JsonObject, JsonValue } from './turn.ts';
-import type { TurnFeature } from './turn-feature.ts';
-
-/** How the client names what it asked for, so that every loss is reported in the client's own words. */
-export interface ClientNames {
-  /** Paths of the fields in this body that ask for a feature of the whole request; none where no field does. */
-  ofRequest(feature: TurnFeature): readonly string[];
-  /** What follows the path of a message, part or tool where the client writes this feature of it. */
-  within(feature: TurnFeature): string;
-}
+import type { ClientNames, JsonObject, JsonValue } from './turn.ts';
 
 /** The names that a body of a client dialect gives, by the dialect's list of fields. */
 export function clientNames(list: ClientFieldList, body: JsonObject): ClientNames {
@@ -39,7 +30,7 @@ function givenPath(field: ClientField, body: JsonObject): string | undefined {
   return names.join('.');
 }
 
-function suffixOf(list: ClientFieldList, feature: TurnFeature): string {
+function suffixOf(list: ClientFieldList, feature: string): string {
   const field = list.fields.find(({ asks, path }) => asks === feature && path.includes(']'));
   if (field === undefined) return '';
   return field.path.slice(field.path.lastIndexOf(']') + 1).replace(/\([^)]*\)|=.*$/g, '');

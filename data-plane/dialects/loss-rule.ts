@@ -1,5 +1,5 @@
 import { type Fault, fault } from '#shared/fault.ts';
-import type { ClientNames } from './client-names.ts';
+import type { ClientNames } from './turn.ts';
 import type { TurnFeature } from './turn-feature.ts';
 
 /** What becomes of one request feature at a provider. */

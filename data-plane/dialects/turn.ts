@@ -1,6 +1,5 @@
 import type { TokenUsage } from '#shared/token-usage.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
-import type { ClientNames } from './client-names.ts';
 
 /**
  * The canonical turn: what a request asks and an answer says, in the words of no dialect. It is a superset: what only one
@@ -169,6 +168,14 @@ export interface ReasoningRequest {
   readonly mode?: 'enabled' | 'disabled' | 'adaptive';
   /** auto, concise, detailed: whether thoughts are shown. */
   readonly summary?: string;
+}
+
+/** How the client names what it asked for, so that every loss is reported in the client's own words. */
+export interface ClientNames {
+  /** Paths of the fields in this body that ask for a feature (see `turn-feature.ts`) of the whole request; none where no field does. */
+  ofRequest(feature: string): readonly string[];
+  /** What follows the path of a message, part or tool where the client writes this feature of it. */
+  within(feature: string): string;
 }
 
 export interface TurnRequest {
