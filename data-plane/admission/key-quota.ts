@@ -4,7 +4,6 @@ import type { SnapshotKey } from '#shared/snapshot.ts';
 import type { RateStanding } from './quotas.ts';
 import { RateSlice } from './rate-slice.ts';
 import { RateWindow } from './rate-window.ts';
-import type { AdmittedSize } from './taken-hold.ts';
 import type { WalletSlice } from './wallet-slice.ts';
 
 /** Keys below this are asked for one by one: Redis can bear it, and slices would only blur their limits. */
@@ -18,6 +17,15 @@ const WINDOW_MS = 61_000;
 const RATE_HEADROOM = 1.3;
 /** The wallet of a past budget period is of no use to anybody after this. */
 const BUDGET_KEPT_SECONDS = 2 * 86_400;
+
+/** What a request asks of the quotas, in the terms of its key's limits. */
+export interface AdmittedSize {
+  readonly nano: bigint;
+  readonly leastNano: bigint | undefined;
+  readonly tokens: number;
+  readonly rpmLimit: number;
+  readonly tpmLimit: number;
+}
 
 export type WalletKind = 'balance' | 'budget' | 'inFlight' | 'unstated';
 

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import { encodeGrantLine, type GrantTotal } from '#shared/usage-record.ts';
-import { type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
+import { type AdmittedSize, type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
 import type { LeaseAnswer, LeasePlan, QuotaScripts } from './quota-scripts.ts';
 import { RATE_SLICE_MS } from './rate-slice.ts';
-import { type AdmittedSize, TakenHold } from './taken-hold.ts';
+import { TakenHold } from './taken-hold.ts';
 import type { WalletSlice } from './wallet-slice.ts';
 
 export interface LeaseDeskOptions {

@@ -5,7 +5,7 @@ import { type Fault, fault, isFault } from '#shared/fault.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
-import { type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
+import { type AdmittedSize, type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { OutageAllowance } from './outage-allowance.ts';
 import {
@@ -19,7 +19,7 @@ import { type LeaseAnswer, QuotaScripts } from './quota-scripts.ts';
 import { QuotaState } from './quota-state.ts';
 import type { Extension, Hold, HoldRequest, QuotaRefusal, Quotas, WalletFigures } from './quotas.ts';
 import { RedisPulse } from './redis-pulse.ts';
-import { type AdmittedSize, TakenHold } from './taken-hold.ts';
+import { TakenHold } from './taken-hold.ts';
 import { readWalletFigures } from './wallet-figures.ts';
 
 export interface RedisQuotasOptions {

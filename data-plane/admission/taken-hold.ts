@@ -1,15 +1,6 @@
 import type { KeyQuota, WalletUse } from './key-quota.ts';
 import type { Hold, RateStanding } from './quotas.ts';
 
-/** What a request asks of the quotas, in the terms of its key's limits. */
-export interface AdmittedSize {
-  readonly nano: bigint;
-  readonly leastNano: bigint | undefined;
-  readonly tokens: number;
-  readonly rpmLimit: number;
-  readonly tpmLimit: number;
-}
-
 /** A hold with what it takes to end it. */
 export class TakenHold implements Hold {
   readonly key: KeyQuota;
