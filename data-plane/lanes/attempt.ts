@@ -12,6 +12,7 @@ import type {
 } from '#data-plane/upstream/upstream-client.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { AnswerLane, AnswerRelay, StreamState } from './lane.ts';
+import { readRetryAfterMs } from './retry-after.ts';
 
 /** How long each kind of silence may last, ms. */
 export interface SilenceLimits {
@@ -73,7 +74,6 @@ const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 /** How long a provider may keep an answer open after its end marker before its connection is given up. */
 const LINGER_MS = 5_000;
-const MS_PER_SECOND = 1_000;
 
 type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 
@@ -120,7 +120,7 @@ export class Attempt implements UpstreamHandler, Watched {
     if (this.#mode === 'concluded') return;
     this.#silentMs = 0;
     this.#status = status;
-    this.#retryAfterMs = retryAfterMs(headers['retry-after']);
+    this.#retryAfterMs = readRetryAfterMs(headers);
     if (status !== 200) this.#mode = 'error';
     else if (isEncoded(headers['content-encoding'])) this.#giveUp('unreadable_answer');
     else if (this.#relay === undefined) this.#mode = 'body';
@@ -334,10 +334,4 @@ function isEncoded(header: string | readonly string[] | undefined): boolean {
 
 function isJson(header: string | readonly string[] | undefined): boolean {
   return typeof header === 'string' && header.startsWith('application/json');
-}
-
-/** Reads `retry-after` in seconds; the date form is ignored. */
-function retryAfterMs(header: string | readonly string[] | undefined): number | undefined {
-  const seconds = typeof header === 'string' ? Number(header) : Number.NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * MS_PER_SECOND : undefined;
 }

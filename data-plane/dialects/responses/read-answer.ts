@@ -78,11 +78,15 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   #hasError = false;
   #hasOutput = false;
   #hasFailed = false;
+  /** Of the event read last; counted on where the provider leaves it out. */
+  #sequenceNumber = -1;
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
     if (this.#hasError || this.#hasFailed || this.#type > LAST_CLOSING) return PIECES.error;
     if (!this.#isTyped) return PIECES.garbage;
+    // An event that the client does not get leaves its number to the one that stands in for it.
+    this.nextSequenceNumber = this.#sequenceNumber + 1;
     if (this.#type === UNKNOWN) return PIECES.content;
     if (this.#type <= LAST_PREAMBLE) return PIECES.preamble;
     this.finished = true;
@@ -97,6 +101,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
 
   #scan(bytes: Buffer, start: number, end: number): boolean {
     this.#bytes = bytes;
+    this.#sequenceNumber = this.nextSequenceNumber;
     this.modelStart = 0;
     this.modelEnd = 0;
     this.#type = UNKNOWN;
@@ -118,7 +123,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
         return;
       case SLOTS.sequenceNumber:
         if (kind === JSON_KINDS.number)
-          this.nextSequenceNumber = Number(this.#bytes.toString('latin1', start, end)) + 1;
+          this.#sequenceNumber = Number(this.#bytes.toString('latin1', start, end));
         return;
       case SLOTS.delta:
         if (isText) this.textBytes += end - start - QUOTES;
