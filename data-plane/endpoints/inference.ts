@@ -8,7 +8,7 @@ import {
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import { Attempt, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
+import { Attempt, type AttemptJob, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
@@ -21,7 +21,7 @@ import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { chooseLane, isForwarded } from './choose-lane.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { RequestBody } from './request-body.ts';
@@ -173,6 +173,7 @@ export class InferenceEndpoint {
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
     let end: ForwardEnd | undefined;
     let inexpressible: ForwardEnd | undefined;
+    const clientSilence = { silentMs: 0 };
     for (const route of admitted.attempts) {
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
       const media = await fetchMedia(this.#gateway, exchange, { upstream: route.upstream, ...admitted });
@@ -185,7 +186,11 @@ export class InferenceEndpoint {
       }
       facts.upstream = route.upstream;
       facts.lane = choice.kind;
-      end = await this.#attempt(exchange, facts, admitted, route, choice);
+      end = await this.#attempt(exchange, facts, admitted, {
+        ...choice,
+        clientSilence,
+        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
+      });
       this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
@@ -196,26 +201,23 @@ export class InferenceEndpoint {
     exchange: Exchange,
     facts: RequestFacts,
     admitted: AdmittedRequest,
-    route: CompiledRoute,
-    { lane, request, dropped }: LaneChoice,
+    job: Pick<AttemptJob, 'lane' | 'request' | 'clientSilence' | 'successHeaders'>,
   ): Promise<ForwardEnd> {
     const { upstreams, watch, silenceLimits, clock } = this.#gateway;
     const attempt = new Attempt({
       client: upstreams,
       watch,
       limits: silenceLimits,
-      lane,
       writer: exchange.writer,
-      request,
       stream: admitted.request.stream,
-      successHeaders: successHeaders(exchange, admitted, route, dropped),
+      ...job,
     });
     attempt.onFirstContent = () => {
       facts.firstTokenMs = Math.round(clock.monotonicMs() - exchange.startedAtMs);
       // No other provider will be asked now, and streams last.
       admitted.body.forget();
     };
-    return { outcome: await attempt.outcome, lane };
+    return { outcome: await attempt.outcome, lane: job.lane };
   }
 
   /** Answers a request that never reached a provider. */

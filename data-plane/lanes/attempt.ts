@@ -18,10 +18,15 @@ import { readRetryAfterMs } from './retry-after.ts';
 export interface SilenceLimits {
   /** From the request to the head of the provider's answer. */
   readonly firstByteTimeoutMs: number;
-  /** Between two signs of life of an answer; comments are none. */
+  /** Between two signs of life of an answer; comments and heartbeats are none. */
   readonly idleTimeoutMs: number;
-  /** After this much silence a streaming client hears a comment, again and again. */
+  /** After this much silence a streaming client hears a keep-alive of its dialect, again and again. */
   readonly keepAliveAfterMs: number;
+}
+
+/** How long the client of a stream has heard nothing, ms. */
+export interface ClientSilence {
+  silentMs: number;
 }
 
 export interface AttemptJob {
@@ -32,6 +37,8 @@ export interface AttemptJob {
   readonly writer: ResponseWriter;
   readonly request: UpstreamRequest;
   readonly stream: boolean;
+  /** Goes on from one attempt to the next. */
+  readonly clientSilence: ClientSilence;
   /** Head of a successful answer. */
   readonly successHeaders: HeaderList;
 }
@@ -94,7 +101,6 @@ export class Attempt implements UpstreamHandler, Watched {
   #pieces: Buffer[] = [];
   #bodyBytes = 0;
   #silentMs = 0;
-  #clientSilentMs = 0;
   #paused = false;
   #needsFlush = false;
 
@@ -191,8 +197,9 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#afterWrite();
       return;
     }
-    this.#clientSilentMs += elapsedMs;
-    if (this.#clientSilentMs < keepAliveAfterMs) return;
+    const { clientSilence } = this.#job;
+    clientSilence.silentMs += elapsedMs;
+    if (clientSilence.silentMs < keepAliveAfterMs) return;
     if (this.#relay !== undefined) writer.write(this.#relay.keepAlive());
     this.#afterWrite();
   }
@@ -236,7 +243,7 @@ export class Attempt implements UpstreamHandler, Watched {
 
   /** After a write: a client that does not keep up pauses its provider. */
   #afterWrite(): void {
-    this.#clientSilentMs = 0;
+    this.#job.clientSilence.silentMs = 0;
     if (!this.#job.writer.congested || this.#paused) return;
     this.#paused = true;
     this.#call?.pause();

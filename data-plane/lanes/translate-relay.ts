@@ -29,6 +29,7 @@ export class TranslateRelay implements AnswerRelay {
 
   readonly #writer: Pick<ResponseWriter, 'write'>;
   readonly #frames = new SseFrames();
+  readonly #heartbeatEvent: string | undefined;
   readonly #decoder: ReturnType<ProviderCodec['createStreamDecoder']>;
   readonly #encoder: StreamEncoder;
   #out = '';
@@ -45,6 +46,7 @@ export class TranslateRelay implements AnswerRelay {
     this.#encoder = createEncoder((bytes) => {
       this.#out += bytes;
     });
+    this.#heartbeatEvent = provider.heartbeatEvent;
     this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
   }
 
@@ -117,7 +119,7 @@ export class TranslateRelay implements AnswerRelay {
   #decode(): void {
     const { bytes, start, end, data, dataStart, dataEnd, hasData, eventName } = this.#frames;
     if (hasData) {
-      this.sawProgress = true;
+      if (this.#heartbeatEvent === undefined || eventName !== this.#heartbeatEvent) this.sawProgress = true;
       this.#decoder.frame(eventName, data.toString('utf8', dataStart, dataEnd));
       return;
     }

@@ -6,7 +6,7 @@ import { type GatewayUnderTest, startGateway } from './support/gateway-under-tes
 import { type PostedAnswer, postTo } from './support/post-to.ts';
 import { addProtocolModel, PROTOCOLS } from './support/protocol-models.ts';
 import { answersJson, answersStream, type ProviderScript } from './support/scripted-provider.ts';
-import { thinkingProviders } from './support/thinking-providers.ts';
+import { framesOf, thinkingProviders } from './support/thinking-providers.ts';
 
 const DIALECTS: readonly Dialect[] = ['chat', 'responses', 'messages'];
 /** What no client may ever read: names of ours, in the words of providers. */
@@ -176,7 +176,7 @@ describe.each(PROTOCOLS)('an error of a %s provider', (protocol) => {
     });
 
     it('in the middle of a stream ends it with the dialect’s error event, and never as if it were complete', async () => {
-      const frames = framesOf(protocol);
+      const frames = lastStep(protocol);
       const half = frames.slice(0, Math.ceil(frames.length / 2));
       gateway.provider.script = answersStream([...half, inStreamError(protocol, 500, half.length)]);
       const answer = await postTo(gateway, dialect, models.get(protocol) ?? '', { stream: true });
@@ -189,11 +189,8 @@ describe.each(PROTOCOLS)('an error of a %s provider', (protocol) => {
 
 const HTML = { 'content-type': 'text/html' };
 
-function framesOf(protocol: ProviderProtocol): string[] {
-  return thinkingProviders[protocol].step('x', true).stream.map(({ event, data }) => {
-    const text = typeof data === 'string' ? data : JSON.stringify(data);
-    return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
-  });
+function lastStep(protocol: ProviderProtocol): string[] {
+  return framesOf(thinkingProviders[protocol].step('x', true));
 }
 
 function inStreamError(protocol: ProviderProtocol, status: number, sequenceNumber = 0): string {
@@ -282,7 +279,7 @@ describe('the official SDKs', () => {
 
   it.each(PROTOCOLS)('raise for a stream that a %s provider breaks off', async (protocol) => {
     const model = models.get(protocol) ?? '';
-    const frames = framesOf(protocol);
+    const frames = lastStep(protocol);
     gateway.provider.script = answersStream(frames.slice(0, Math.ceil(frames.length / 2)));
     const openai = new OpenAI({ apiKey: gateway.secret, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     const anthropic = new Anthropic({ apiKey: gateway.secret, baseURL: gateway.url, maxRetries: 0 });

@@ -68,6 +68,7 @@ const ANSWER_WATCH: JsonWatch = {
 
 const TYPES = ['message_start', 'ping', 'message_delta', 'message_stop', 'error', 'message'];
 const KNOWN_TYPES = new KnownTexts(TYPES);
+const PING = TYPES.indexOf('ping');
 const MESSAGE_DELTA = TYPES.indexOf('message_delta');
 const MESSAGE_STOP = TYPES.indexOf('message_stop');
 const ERROR = TYPES.indexOf('error');
@@ -110,6 +111,7 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
       this.#hasFinalCounts = true;
       return PIECES.closing;
     }
+    if (this.#type === PING) return PIECES.heartbeat;
     if (this.#type === MESSAGE_DELTA && this.#hasStopReason) this.#hasFinalCounts = true;
     return this.#hasContent ? PIECES.content : PIECES.preamble;
   }

@@ -55,7 +55,7 @@ const TYPES = [
   'response.failed',
 ];
 const KNOWN_TYPES = new KnownTexts(TYPES);
-const LAST_PREAMBLE = TYPES.indexOf('keepalive');
+const KEEP_ALIVE = TYPES.indexOf('keepalive');
 const LAST_CLOSING = TYPES.indexOf('response.incomplete');
 const FAILED = new KnownTexts(['failed']);
 const UNKNOWN = -1;
@@ -79,7 +79,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   #hasOutput = false;
   #hasFailed = false;
   /** Of the event read last; counted on where the provider leaves it out. */
-  #sequenceNumber = -1;
+  #sequenceNumber = 0;
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
@@ -88,7 +88,8 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
     // An event that the client does not get leaves its number to the one that stands in for it.
     this.nextSequenceNumber = this.#sequenceNumber + 1;
     if (this.#type === UNKNOWN) return PIECES.content;
-    if (this.#type <= LAST_PREAMBLE) return PIECES.preamble;
+    if (this.#type === KEEP_ALIVE) return PIECES.heartbeat;
+    if (this.#type < KEEP_ALIVE) return PIECES.preamble;
     this.finished = true;
     return PIECES.closing;
   }
