@@ -18,6 +18,7 @@ export class RequestIntake {
   readonly query: string;
   readonly anthropicVersion: string;
   readonly anthropicBeta: string;
+  readonly openaiBeta: string;
   readonly #contentLength: string;
   readonly #contentEncoding: string;
   readonly #response: HttpResponse;
@@ -32,6 +33,7 @@ export class RequestIntake {
     this.query = request.getQuery();
     this.anthropicVersion = request.getHeader('anthropic-version');
     this.anthropicBeta = request.getHeader('anthropic-beta');
+    this.openaiBeta = request.getHeader('openai-beta');
     this.#contentLength = request.getHeader('content-length');
     this.#contentEncoding = request.getHeader('content-encoding');
   }
