@@ -1,5 +1,5 @@
 import { formatUsd } from '#shared/money.ts';
-import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
+import { SERVER_TOOLS, type ServerTool } from '#shared/token-usage.ts';
 import {
   findUsageRecords,
   listAllUsageRecords,
@@ -8,12 +8,13 @@ import {
   type UsageRecordRow,
 } from '../usage/list-usage-records.ts';
 import { accountRef } from './account.ts';
-import { apiKeyRef, reachableOrNothing } from './api-key.ts';
+import { apiKeyRef } from './api-key.ts';
 import { builder } from './builder.ts';
-import { encodeGlobalId, uuidOf } from './global-ids.ts';
+import { encodeGlobalId } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
+import { serverTool } from './price.ts';
+import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
 const usageStatus = builder.enumType('UsageStatus', {
   description: 'How a request ended.',
@@ -24,15 +25,21 @@ const usageStatus = builder.enumType('UsageStatus', {
   } as const,
 });
 
+const serverToolCallsRef = builder
+  .objectRef<{ readonly tool: ServerTool; readonly count: number }>('ServerToolCalls')
+  .implement({
+    description: 'How often a provider called a tool of its own.',
+    fields: (t) => ({
+      tool: t.expose('tool', { type: serverTool, description: 'The tool.' }),
+      count: t.exposeInt('count', { description: 'How often.' }),
+    }),
+  });
+
 const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   id: { resolve: (record) => record.requestId },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await findUsageRecords(database, ids);
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.accountId)),
-      (row) => row.requestId,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await findUsageRecords(context.database, ids);
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.requestId);
   },
   toKey: (record) => record.requestId,
   cacheResolved: true,
@@ -50,7 +57,6 @@ const usageRecordConnection = builder.connectionObject(
 
 usageRecordRef.implement({
   description: 'What one request used and cost. Never a prompt or a completion.',
-  authScopes: (record) => ({ reaches: record.accountId }),
   fields: (t) => ({
     requestId: t.id({
       description: 'The `x-request-id` of the answer, `req_cm_…`.',
@@ -84,17 +90,6 @@ usageRecordRef.implement({
     stream: t.exposeBoolean('stream', { description: 'True when the answer was streamed.' }),
     httpStatus: t.exposeInt('httpStatus', { description: 'The status of the answer.' }),
     errorCode: t.exposeString('errorCode', { nullable: true, description: 'The error code of the answer.' }),
-    inputTokens: t.exposeInt('inputTokens', { description: 'Input tokens, without those of the cache.' }),
-    outputTokens: t.exposeInt('outputTokens', { description: 'Output tokens, reasoning included.' }),
-    reasoningTokens: t.exposeInt('reasoningTokens', { description: 'The reasoning part of the output.' }),
-    cacheReadTokens: t.exposeInt('cacheReadTokens', { description: 'Tokens read from the prompt cache.' }),
-    cacheWriteTokens: t.int({
-      description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
-      resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
-    }),
-    estimated: t.exposeBoolean('estimated', {
-      description: 'True when the provider sent no counts and these are ours.',
-    }),
     costUsd: t.string({
       description: 'What it cost, USD, exact.',
       resolve: (record) => formatUsd(record.costNano),
@@ -120,6 +115,37 @@ usageRecordRef.implement({
     createdAt: t.expose('occurredAt', { type: 'DateTime', description: 'When the request was admitted.' }),
   }),
 });
+
+/** What the provider counted, in classes that never overlap. */
+builder.objectFields(usageRecordRef, (t) => ({
+  inputTokens: t.exposeInt('inputTokens', { description: 'Input tokens, without those of the cache.' }),
+  outputTokens: t.exposeInt('outputTokens', { description: 'Output tokens, reasoning included.' }),
+  reasoningTokens: t.exposeInt('reasoningTokens', { description: 'The reasoning part of the output.' }),
+  cacheReadTokens: t.exposeInt('cacheReadTokens', { description: 'Tokens read from the prompt cache.' }),
+  cacheWriteTokens: t.int({
+    description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
+    resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
+  }),
+  cacheWriteHourTokens: t.exposeInt('cacheWrite1hTokens', {
+    description: 'Those of them written for an hour.',
+  }),
+  serviceTier: t.exposeString('serviceTier', {
+    nullable: true,
+    description: 'The service tier that the provider says it served; null when it said nothing.',
+  }),
+  serverToolCalls: t.field({
+    type: [serverToolCallsRef],
+    description: "Calls of the provider's own tools, at most 5.",
+    resolve: ({ serverTools }) =>
+      SERVER_TOOLS.flatMap((tool) => {
+        const count = serverTools?.[tool];
+        return count === undefined ? [] : [{ tool, count }];
+      }),
+  }),
+  estimated: t.exposeBoolean('estimated', {
+    description: 'True when the provider sent no counts and these are ours.',
+  }),
+}));
 
 function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
   return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
@@ -171,14 +197,13 @@ builder.queryField('usageRecords', (t) =>
     {
       type: usageRecordRef,
       description: 'Requests, newest first: those of one account, or all that the token may see.',
-      authScopes: { signedIn: true },
       args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
-      resolve: (_root, { accountId, ...args }, context) => {
-        const only =
-          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-        if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
-        return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
-          listAllUsageRecords(context.database, range),
+      resolve: async (_root, { accountId, ...args }, context) => {
+        const listed = await accountsToList(context, 'usageRecords', accountId);
+        return await pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+          listed === null
+            ? listAllUsageRecords(context.database, range)
+            : listUsageRecordsOf(context.database, listed, range),
         );
       },
     },

@@ -26,7 +26,7 @@ interface LedgerFigures {
  * held to settled. Without Redis nothing counts as held.
  */
 export async function readBalances(
-  database: Database,
+  database: Pick<Database, 'execute'>,
   redis: Redis,
   accountIds: readonly string[],
 ): Promise<Balance[]> {
@@ -58,7 +58,7 @@ async function readWallets(
 }
 
 async function readLedger(
-  database: Database,
+  database: Pick<Database, 'execute'>,
   accountIds: readonly string[],
 ): Promise<ReadonlyMap<string, LedgerFigures>> {
   const ids = sql.join(
