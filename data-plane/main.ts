@@ -80,6 +80,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     sealingKey,
     log: logger,
     bodyLimits: settings.bodyLimits,
+    trustedProxies: settings.trustedProxies,
     silenceLimits: settings.silenceLimits,
     snapshotMaxAgeMs: settings.snapshotMaxAgeMs,
     random: Math.random,
