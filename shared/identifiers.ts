@@ -20,6 +20,9 @@ export const ID_PREFIXES = {
   AccountInvitation: 'invite',
   User: 'user',
   AuditEntry: 'audit',
+  QuarantinedRecord: 'qrec',
+  PromotionalGrant: 'promo',
+  Reconciliation: 'recon',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

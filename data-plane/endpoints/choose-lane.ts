@@ -92,6 +92,7 @@ function forwardBytes(
       dialect: dialect.forward,
       hidesUsageChunk: dialect.hidesUsageChunk(request),
       modelName: jsonName(model.config.id),
+      requestId: exchange.publicId,
     }),
     request: {
       origin: upstream.origin,
@@ -130,7 +131,8 @@ function translate({
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
         body: understood.json,
       },
-      encodeStreamFault: dialect.forward.encodeStreamFault,
+      issuer: upstream.vendor,
+      encodeStreamFault: (refusal) => dialect.forward.encodeStreamFault(refusal, exchange.publicId),
     }),
     request: {
       origin: upstream.origin,
@@ -138,8 +140,13 @@ function translate({
       headers: [...providerHeaders(upstream, request.stream), ...encoded.headers],
       body: Buffer.from(JSON.stringify(encoded.body)),
     },
-    dropped: encoded.dropped,
+    dropped: [...encoded.dropped, ...droppedHeaders(dialect.name, exchange.intake)],
   };
+}
+
+/** Betas of another provider's API mean nothing here. */
+function droppedHeaders(dialect: Dialect, intake: RequestIntake): readonly string[] {
+  return dialect === 'messages' && intake.anthropicBeta !== '' ? ['anthropic-beta'] : [];
 }
 
 function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {

@@ -1,6 +1,8 @@
 import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts';
-import { type ProviderFault, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
+import { coveringText } from '#data-plane/dialects/covering-text.ts';
+import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
+import { issuedBy } from '#data-plane/dialects/signature-envelope.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
@@ -14,6 +16,8 @@ const MAX_HELD_CHARACTERS = 256 * 1024;
 export interface TranslateRelayOptions {
   readonly writer: Pick<ResponseWriter, 'write'>;
   readonly provider: ProviderCodec;
+  /** Vendor whose answer it is. */
+  readonly issuer: string;
   /** Makes the encoder of the client's dialect on top of `write`. */
   readonly createEncoder: (write: (bytes: string) => void) => StreamEncoder;
 }
@@ -37,26 +41,24 @@ export class TranslateRelay implements AnswerRelay {
   #last = '';
   #fault: Fault | undefined;
   #usage: TokenUsage | undefined;
-  /** A choice has ended, so that the counts are the provider's last word. */
-  #isFinal = false;
+  /** How much text the last counts cover. */
+  #countedTextBytes = 0;
 
-  constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
+  constructor({ writer, provider, issuer, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
     this.#encoder = createEncoder((bytes) => {
       this.#out += bytes;
     });
-    this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
+    this.#decoder = provider.createStreamDecoder(issuedBy(issuer, (event) => this.#onEvent(event)));
   }
 
-  /**
-   * The provider's counts. Those that come before the end tell the prompt but hardly the output: a client that leaves then
-   * pays for the text it was sent.
-   */
   get usage(): TokenUsage | undefined {
-    const usage = this.#usage;
-    if (usage === undefined || this.#isFinal) return usage;
-    const delivered = Math.ceil(this.textBytes / TYPICAL_BYTES_PER_TOKEN);
-    return { ...usage, output: Math.max(usage.output, delivered), source: 'estimated' };
+    if (this.#usage === undefined) return undefined;
+    return coveringText(this.#usage, {
+      countedTextBytes: this.#countedTextBytes,
+      textBytes: this.textBytes,
+      isWhole: this.#ended,
+    });
   }
 
   push(piece: Buffer): StreamState {
@@ -133,6 +135,7 @@ export class TranslateRelay implements AnswerRelay {
         return;
       case 'usage':
         this.#usage = event.usage;
+        this.#countedTextBytes = this.textBytes;
         break;
       case 'part_delta':
         this.textBytes += Buffer.byteLength(event.text);
@@ -144,7 +147,6 @@ export class TranslateRelay implements AnswerRelay {
         break;
       case 'choice_end':
         this.#hasContent = true;
-        this.#isFinal = true;
         break;
       case 'turn_end':
         this.#ended = true;

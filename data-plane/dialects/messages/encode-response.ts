@@ -7,6 +7,7 @@ import { encodeMessagesStreamFault } from '#data-plane/dialects/messages/faults.
 import type { MessageBody, MessageEnd, MessagesEvent } from '#data-plane/dialects/messages/wire.ts';
 import type { FinishReason, JsonObject, TurnUsage } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { formatId } from '#shared/identifiers.ts';
 
 const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
@@ -31,7 +32,7 @@ export function createStreamEncoder(answer: AnswerIdentity, write: (bytes: strin
       if (event.kind === 'turn_fault') {
         writer.isDone = true;
         // The open block stays open: a client must not take half a tool call for a whole one.
-        write(encodeMessagesStreamFault(event.fault).toString());
+        write(encodeMessagesStreamFault(event.fault, formatId('UsageRecord', answer.idSeed)).toString());
       } else writer.event(event);
     },
     keepAlive: () => (writer.isDone ? '' : PING),
@@ -60,7 +61,7 @@ class MessageWriter {
   constructor(answer: AnswerIdentity, write: (event: MessagesEvent) => void) {
     this.#answer = answer;
     this.#write = write;
-    this.#blocks = new BlockWriter(write);
+    this.#blocks = new BlockWriter(write, takesLastBlockForResult(answer.body));
   }
 
   event(event: TurnEvent): void {
@@ -131,6 +132,16 @@ class MessageWriter {
       stop_details: stop_reason === 'refusal' ? { type: 'refusal', category: null, explanation: null } : null,
     };
   }
+}
+
+/**
+ * Claude Code without a terminal takes the text of an answer's last block for its result, and Gemini often signs an empty
+ * part behind the text: its state would leave the result empty. Gemini does not insist on having that signature back.
+ */
+function takesLastBlockForResult({ system }: JsonObject): boolean {
+  const [first] = Array.isArray(system) ? system : [];
+  const text = isJsonObject(first) ? first.text : undefined;
+  return typeof text === 'string' && text.startsWith('x-anthropic-billing-header:');
 }
 
 /** Builds the body from the events of a stream, as a client's SDK does. */
