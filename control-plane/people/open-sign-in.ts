@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { betterAuth } from 'better-auth';
+import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { drizzleAdapter } from 'better-auth/adapters/drizzle';
 import { twoFactor } from 'better-auth/plugins';
 import type { Logger } from 'pino';
@@ -59,7 +59,6 @@ const UNUSED_PATHS = [
  */
 export function openSignIn(options: SignInOptions) {
   const { database, mailbox, rateLimiter, logger, development } = options;
-  const guesses = development ? DEVELOPMENT_GUESSES_PER_MINUTE : GUESSES_PER_MINUTE;
   return betterAuth({
     appName: 'CrossModel',
     baseURL: options.publicUrl,
@@ -92,6 +91,28 @@ export function openSignIn(options: SignInOptions) {
     }),
     session: { expiresIn: SESSION_SECONDS, updateAge: SESSION_RENEWAL_SECONDS },
     verification: { storeIdentifier: 'hashed' },
+    ...mailOptions(mailbox),
+    databaseHooks: {
+      user: {
+        create: { before: async (user) => checkPersonName(user.name) },
+        update: { before: async (user) => (user.name === undefined ? true : checkPersonName(user.name)) },
+      },
+    },
+    rateLimit: rateLimitOptions(rateLimiter, development),
+    advanced: {
+      cookiePrefix: 'crossmodel',
+      useSecureCookies: options.publicUrl.startsWith('https:'),
+      defaultCookieAttributes: { sameSite: 'lax', httpOnly: true, path: '/' },
+      ipAddress: { ipAddressHeaders: [CLIENT_ADDRESS_HEADER] },
+      database: { generateId: mintId },
+    },
+    plugins: [twoFactor({ issuer: 'CrossModel' })],
+  });
+}
+
+/** What happens by mail: confirming an address and setting a new password. */
+function mailOptions(mailbox: Mailbox) {
+  return {
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -118,41 +139,31 @@ export function openSignIn(options: SignInOptions) {
           text: `Welcome. To confirm that this address is yours, open within a day:\n\n${url}\n\nIf you did not sign up, ignore this mail.\n`,
         }),
     },
-    databaseHooks: {
-      user: {
-        create: { before: async (user) => checkPersonName(user.name) },
-        update: { before: async (user) => (user.name === undefined ? true : checkPersonName(user.name)) },
+  } satisfies BetterAuthOptions;
+}
+
+function rateLimitOptions(rateLimiter: RateLimiter, development: boolean) {
+  const guesses = development ? DEVELOPMENT_GUESSES_PER_MINUTE : GUESSES_PER_MINUTE;
+  return {
+    enabled: true,
+    window: REQUESTS_PER_MINUTE.window,
+    max: REQUESTS_PER_MINUTE.max,
+    customRules: {
+      '/sign-in/*': guesses,
+      '/sign-up/*': guesses,
+      '/two-factor/*': guesses,
+      '/request-password-reset': guesses,
+      '/reset-password': guesses,
+      '/send-verification-email': guesses,
+      '/change-password': guesses,
+    },
+    customStorage: {
+      consume: async (key, { window, max }) => {
+        const verdict = await rateLimiter.spend(`sign-in:${key}`, { windowSeconds: window, max });
+        return { allowed: verdict.allowed, retryAfter: verdict.allowed ? null : verdict.resetSeconds };
       },
     },
-    rateLimit: {
-      enabled: true,
-      window: REQUESTS_PER_MINUTE.window,
-      max: REQUESTS_PER_MINUTE.max,
-      customRules: {
-        '/sign-in/*': guesses,
-        '/sign-up/*': guesses,
-        '/two-factor/*': guesses,
-        '/request-password-reset': guesses,
-        '/reset-password': guesses,
-        '/send-verification-email': guesses,
-        '/change-password': guesses,
-      },
-      customStorage: {
-        consume: async (key, { window, max }) => {
-          const verdict = await rateLimiter.spend(`sign-in:${key}`, { windowSeconds: window, max });
-          return { allowed: verdict.allowed, retryAfter: verdict.allowed ? null : verdict.resetSeconds };
-        },
-      },
-    },
-    advanced: {
-      cookiePrefix: 'crossmodel',
-      useSecureCookies: options.publicUrl.startsWith('https:'),
-      defaultCookieAttributes: { sameSite: 'lax', httpOnly: true, path: '/' },
-      ipAddress: { ipAddressHeaders: [CLIENT_ADDRESS_HEADER] },
-      database: { generateId: mintId },
-    },
-    plugins: [twoFactor({ issuer: 'CrossModel' })],
-  });
+  } satisfies BetterAuthOptions['rateLimit'];
 }
 
 /** False stops the library. Names appear in mails and lists, so they follow the rule of all names. */
