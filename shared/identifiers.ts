@@ -16,6 +16,13 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
+  AccountMember: 'member',
+  AccountInvitation: 'invite',
+  User: 'user',
+  AuditEntry: 'audit',
+  QuarantinedRecord: 'qrec',
+  PromotionalGrant: 'promo',
+  Reconciliation: 'recon',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

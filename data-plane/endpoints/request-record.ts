@@ -5,6 +5,7 @@ import { type Dialect, USAGE_RECORD_FORMAT, type UsageRecord } from '#shared/usa
 import type { Exchange } from './exchange.ts';
 
 const MAX_REQUESTED_MODEL_LENGTH = 256;
+const MAX_SERVICE_TIER_LENGTH = 64;
 
 /** What is known of a request while it runs; turned into its usage record at the end. */
 export interface RequestFacts {
@@ -18,6 +19,8 @@ export interface RequestFacts {
   upstream: CompiledUpstream | null;
   lane: UsageRecord['lane'];
   firstTokenMs: number | null;
+  /** Label of the budget period that the request was admitted under. */
+  budgetPeriod: string | undefined;
 }
 
 export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
@@ -32,6 +35,7 @@ export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
     upstream: null,
     lane: null,
     firstTokenMs: null,
+    budgetPeriod: undefined,
   };
 }
 
@@ -42,6 +46,8 @@ export interface RequestResult {
   readonly usage: TokenUsage;
   readonly priceVersionId: string | null;
   readonly costNano: bigint;
+  /** By how much that is more than was held. */
+  readonly excessNano?: bigint;
 }
 
 /** A request that cost nothing. */
@@ -76,17 +82,24 @@ export function buildRecord(
     status: result.status,
     httpStatus: result.httpStatus,
     errorCode: result.errorCode,
-    usage: result.usage,
+    usage: storableUsage(result.usage),
     priceVersionId: result.priceVersionId,
     costNano: result.costNano.toString(),
     latencyMs: Math.round(endedAtMs - exchange.startedAtMs),
     firstTokenMs: facts.firstTokenMs,
     endUser: facts.endUser,
     count: 1,
+    ...(facts.budgetPeriod === undefined ? {} : { budgetPeriod: facts.budgetPeriod }),
+    ...(result.excessNano ? { excessNano: result.excessNano.toString() } : {}),
   };
 }
 
+function storableUsage(usage: TokenUsage): TokenUsage {
+  if (usage.serviceTier === undefined) return usage;
+  return { ...usage, serviceTier: storableName(usage.serviceTier, MAX_SERVICE_TIER_LENGTH) };
+}
+
 /** A name as a record can carry it: bounded, and without what Postgres text cannot hold. A prefix alias matches any tail. */
-function storableName(name: string): string {
-  return name.slice(0, MAX_REQUESTED_MODEL_LENGTH).toWellFormed().replaceAll('\0', '\ufffd');
+function storableName(name: string, maxLength = MAX_REQUESTED_MODEL_LENGTH): string {
+  return name.slice(0, maxLength).toWellFormed().replaceAll('\0', '\ufffd');
 }
