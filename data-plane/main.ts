@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { systemClock } from '#shared/clock.ts';
 import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
@@ -25,13 +25,17 @@ const SHUTDOWN_MARGIN_MS = 5_000;
 
 await run(readSettings());
 
-async function run(settings: DataPlaneSettings): Promise<void> {
-  const clock = systemClock;
-  const logger = pino({
-    level: settings.logLevel,
-    base: { process: `data-plane-${settings.slot}` },
+function openLogger({ logLevel, slot }: DataPlaneSettings): Logger {
+  return pino({
+    level: logLevel,
+    base: { process: `data-plane-${slot}` },
     redact: ['*.authorization', '*.credential', '*.headers', '*.body', 'authorization', 'credential'],
   });
+}
+
+async function run(settings: DataPlaneSettings): Promise<void> {
+  const clock = systemClock;
+  const logger = openLogger(settings);
   const { redisUrl, home, slot, slotCount, sealingKey } = settings;
   const spool = openFileSpool({
     redisUrl,
@@ -80,6 +84,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     sealingKey,
     log: logger,
     bodyLimits: settings.bodyLimits,
+    trustedProxies: settings.trustedProxies,
     silenceLimits: settings.silenceLimits,
     snapshotMaxAgeMs: settings.snapshotMaxAgeMs,
     random: Math.random,
@@ -94,7 +99,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     await nextTurn();
     watch.stop();
     await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
-    quotas.close();
+    await quotas.close();
     totals.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
