@@ -10,6 +10,8 @@ import { MediaGuard } from './media/media-guard.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
+import { openSharedFactors } from './token-count/shared-factors.ts';
+import { LearningCounter } from './token-count/token-counter.ts';
 import { SilenceWatch } from './upstream/silence-watch.ts';
 import { createUndiciClient } from './upstream/undici-client.ts';
 import { openFileSpool } from './usage/file-spool.ts';
@@ -62,6 +64,10 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   });
   const totals = openUsageTotalsReader({ redisUrl, clock, logger });
   const upstreams = createUndiciClient(settings);
+  const tokenCounter = new LearningCounter({
+    factors: openSharedFactors({ redisUrl, clock, logger }),
+    clock,
+  });
   const watch = new SilenceWatch(WATCH_INTERVAL_MS);
   const gateway: Gateway = {
     snapshots,
@@ -73,6 +79,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
       fetcher: new GuardedFetcher({ trustedAddresses: settings.mediaFromLoopback ? LOOPBACK_ADDRESSES : [] }),
       maxRequestBytes: settings.bodyLimits.maxBodyBytes,
     }),
+    tokenCounter,
     watch,
     clock,
     mintRequestId: createIdMinter(clock),
@@ -92,7 +99,12 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     // Requests that were cut a moment ago are recorded before the spool closes.
     await nextTurn();
     watch.stop();
-    await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
+    await Promise.all([
+      spool.close(SPOOL_CLOSE_MS),
+      upstreams.close(),
+      snapshots.close(),
+      tokenCounter.close(),
+    ]);
     quotas.close();
     totals.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);

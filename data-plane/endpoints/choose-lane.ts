@@ -144,7 +144,8 @@ function translate({
   };
 }
 
-function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
+/** What the provider of a route must be told of the model. */
+export function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
   const { capabilities, maxOutputTokens } = model.config;
   const { reasoning, temperature, json } = capabilities;
   return {

@@ -17,6 +17,7 @@ import type {
   CompiledRoute,
   CompiledSnapshot,
 } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { CountSample } from '#data-plane/token-count/token-counter.ts';
 import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
@@ -38,6 +39,8 @@ interface AdmittedRequest {
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
   readonly hold: Hold;
+  /** Kept for those few requests that teach how their model counts. */
+  readonly sample: CountSample | undefined;
 }
 
 /** How the last attempt ended, and what its answer told on the way. */
@@ -111,7 +114,10 @@ export class InferenceEndpoint {
       end = { outcome, lane: undefined };
     }
     const result = resultOf(admitted, end);
-    const usedTokens = promptTokens(result.usage) + result.usage.output;
+    const promptCount = promptTokens(result.usage);
+    if (admitted.sample !== undefined && result.status === 'success' && result.usage.source === 'upstream')
+      this.#gateway.tokenCounter.learn(admitted.sample, promptCount);
+    const usedTokens = promptCount + result.usage.output;
     this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
     const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
@@ -150,7 +156,19 @@ export class InferenceEndpoint {
       worstCaseNano: worstCaseCost(request, model.config, price, mayWriteHourCache),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, dialect, request, model, price, attempts, hold };
+    if (isFault(hold)) return hold;
+    const sample = this.#sample(dialect, model, request, bytes);
+    return { body, dialect, request, model, price, attempts, hold, sample };
+  }
+
+  #sample(
+    { forwardProtocol }: ClientDialect,
+    model: CompiledModel,
+    request: WatchedRequest,
+    bytes: Buffer,
+  ): CountSample | undefined {
+    if (forwardProtocol === undefined) return undefined;
+    return this.#gateway.tokenCounter.sample(forwardProtocol, model, request, bytes);
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
