@@ -16,6 +16,9 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
+  QuarantinedRecord: 'qrec',
+  PromotionalGrant: 'promo',
+  Reconciliation: 'recon',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 
