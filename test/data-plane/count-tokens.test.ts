@@ -130,17 +130,17 @@ describe('an estimate', () => {
     Array.from({ length }, (_, index) => words[(index * seed + (index >> 2)) % words.length]).join(' ');
 
   it('is within 10 % after 20 requests of its family, also in another process', async () => {
-    gateway.provider.script = (response, { body }) => {
-      const { messages } = JSON.parse(body.toString()) as { messages: { content: string }[] };
+    gateway.provider.script = (response, request) => {
+      const { messages } = JSON.parse(request.body.toString()) as { messages: { content: string }[] };
       const tokens = theirCount(messages[0]?.content ?? '');
-      answersJson({
+      return answersJson({
         id: 'x',
         object: 'chat.completion',
         created: 1,
         model: 'p',
         choices: [{ index: 0, message: { role: 'assistant', content: 'ok' }, finish_reason: 'stop' }],
         usage: { prompt_tokens: tokens, completion_tokens: 1, total_tokens: tokens + 1 },
-      })(response, { body } as never);
+      })(response, request);
     };
     for (let index = 1; index <= 20; index += 1) {
       const messages = [{ role: 'user', content: prose(10 * index, index) }];
