@@ -28,8 +28,6 @@ import { withKey } from './shared-get.ts';
 /** Counting is free, so it has a limit of its own: agents ask once or twice per turn. Per key and process. */
 const COUNTS_PER_MINUTE = 600;
 const MAX_KEYS_REMEMBERED = 10_000;
-const MS_PER_SECOND = 1_000;
-const RETRY_AFTER_MS = 1_000;
 
 /** Messages as it is spoken here: without the limit that every other request states. */
 const COUNT_DIALECT: ClientDialect<MessagesRequest> = {
@@ -82,11 +80,11 @@ export class CountTokensEndpoint {
       window = new RateWindow();
       this.#windows.set(config.id, window);
     }
-    const nowSecond = Math.floor(this.#gateway.clock.nowMs() / MS_PER_SECOND);
-    const taken = window.take(nowSecond, 0, COUNTS_PER_MINUTE, Number.MAX_SAFE_INTEGER);
-    if (taken === 'taken') return undefined;
+    const nowMs = this.#gateway.clock.nowMs();
+    const refusal = window.take(nowMs, 0, COUNTS_PER_MINUTE, Number.MAX_SAFE_INTEGER);
+    if (refusal === undefined) return undefined;
     const message = `Rate limit exceeded: max ${COUNTS_PER_MINUTE} token counts per minute.`;
-    return fault('rate_limit_exceeded', message, { retryAfterMs: RETRY_AFTER_MS });
+    return fault('rate_limit_exceeded', message, { retryAfterMs: refusal.retryAfterMs });
   }
 
   async #answer(

@@ -1,11 +1,13 @@
 import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
+import { rateLimitHeaders } from '#data-plane/admission/rate-limit-headers.ts';
 import { serverToolHold } from '#data-plane/admission/server-tool-hold.ts';
 import {
   estimatedInputTokens,
   estimatedTextTokens,
+  holdFor,
   reservedTokens,
-  worstCaseCost,
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
@@ -42,6 +44,8 @@ interface AdmittedRequest {
   readonly hold: Hold;
   /** Kept for those few requests that teach how their model counts. */
   readonly sample: CountSample | undefined;
+  /** Of a stream without a stated limit. */
+  readonly guard: OutputGuard | undefined;
 }
 
 /** How the last attempt ended, and what its answer told on the way. */
@@ -119,8 +123,9 @@ export class InferenceEndpoint {
     if (admitted.sample !== undefined && result.status === 'success' && result.usage.source === 'upstream')
       this.#gateway.tokenCounter.learn(admitted.sample, promptCount);
     const usedTokens = promptCount + result.usage.output;
-    this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
-    const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
+    const excessNano = this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
+    const endedAtMs = this.#gateway.clock.monotonicMs();
+    const record = buildRecord(exchange, facts, { ...result, excessNano }, endedAtMs);
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
   }
 
@@ -152,15 +157,22 @@ export class InferenceEndpoint {
     const mediaFault = await judgeMedia(this.#gateway, exchange, request);
     if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
-    const hold = await quotas.hold({
+    const cost = holdFor(request, model.config, price, mayWriteHourCache);
+    const toolsNano = serverToolHold(body.bytes, price);
+    const asked = quotas.hold({
       key: facts.key,
-      worstCaseNano:
-        worstCaseCost(request, model.config, price, mayWriteHourCache) + serverToolHold(body.bytes, price),
+      worstCaseNano: cost.worstCaseNano + toolsNano,
+      ...(cost.leastNano === undefined ? {} : { leastNano: cost.leastNano + toolsNano }),
       reservedTokens: reservedTokens(request, model.config),
     });
+    const hold = asked instanceof Promise ? await asked : asked;
+    if (hold.standing !== undefined)
+      exchange.rateHeaders = rateLimitHeaders(exchange.shape, hold.standing, clock.nowMs());
     if (isFault(hold)) return hold;
+    facts.budgetPeriod = hold.budgetPeriod;
+    const guard = cost.steps && new OutputGuard(quotas, hold, cost.steps);
     const sample = this.#sample(dialect, model, request, bytes);
-    return { body, dialect, request, model, price, attempts, hold, sample };
+    return { body, dialect, request, model, price, attempts, hold, guard, sample };
   }
 
   #sample(
@@ -229,6 +241,7 @@ export class InferenceEndpoint {
       writer: exchange.writer,
       request,
       stream: admitted.request.stream,
+      guard: admitted.guard,
       successHeaders: successHeaders(exchange, admitted, route, dropped),
     });
     attempt.onFirstContent = () => {
@@ -333,6 +346,9 @@ function resultOf(admitted: AdmittedRequest, end: ForwardEnd): RequestResult {
       if (lane === undefined) return unbilled('aborted', closed, 'client_closed');
       return billed(admitted, lane, { status: 'aborted', httpStatus: closed, errorCode: 'client_closed' });
     }
+    case 'cut_off':
+      if (lane === undefined) throw new Error('An answer that was cut off has a lane');
+      return billed(admitted, lane, { status: 'aborted', httpStatus: 200, errorCode: outcome.fault.kind });
     case 'complete':
       if (lane === undefined) throw new Error('A complete answer has a lane');
       return billed(admitted, lane, { status: 'success', httpStatus: 200, errorCode: null });
@@ -359,6 +375,7 @@ function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDial
   switch (outcome.kind) {
     case 'complete':
     case 'broken':
+    case 'cut_off':
       outcome.finish();
       return;
     case 'failed':

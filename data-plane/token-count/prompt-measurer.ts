@@ -11,7 +11,7 @@ const JOB_TIMEOUT_MS = 10_000;
 /** Measures prompts in a thread of its own, which lives only while there is work: an idle one would keep its 90 MB. */
 export class PromptMeasurer {
   readonly #idleMs: number;
-  readonly #waiting = new Map<number, { readonly bytes: number; finish(measure?: PromptMeasure): void }>();
+  readonly #waiting = new Map<number, (measure?: PromptMeasure) => void>();
   #waitingBytes = 0;
   #lastId = 0;
   #worker: Worker | undefined;
@@ -43,7 +43,7 @@ export class PromptMeasurer {
         this.#waitingBytes -= body.length;
         resolve(measure);
       };
-      this.#waiting.set(id, { bytes: body.length, finish });
+      this.#waiting.set(id, finish);
       // A copy of its own, handed over whole: the pool that small bodies lie in must stay here.
       const copy = new Uint8Array(body);
       const job: MeasureJob = { id, dialect, body: copy };
@@ -63,7 +63,7 @@ export class PromptMeasurer {
     const worker = new Worker(new URL('./count-worker.ts', import.meta.url), { name: 'token-count' });
     worker.unref();
     worker.on('message', ({ id, measure }: MeasureResult) => {
-      this.#waiting.get(id)?.finish(measure);
+      this.#waiting.get(id)?.(measure);
       if (this.#waiting.size === 0) this.#restSoon(worker);
     });
     worker.on('error', () => this.#giveUp(worker));
@@ -85,6 +85,6 @@ export class PromptMeasurer {
   #forget(): void {
     clearTimeout(this.#idleTimer);
     this.#worker = undefined;
-    for (const { finish } of [...this.#waiting.values()]) finish();
+    for (const finish of [...this.#waiting.values()]) finish();
   }
 }

@@ -183,7 +183,7 @@ describe('counting too often', () => {
     const refused = answers.filter(({ status }) => status === 429);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(600);
     expect(refused).toHaveLength(20);
-    expect(refused[0]?.headers.get('retry-after')).toBe('1');
+    expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(await count(question('limited/count'))).toMatchObject({ status: 200 });
   });
 });
