@@ -26,6 +26,7 @@ import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
 import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { droppedHeader } from './dropped-header.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { RequestBody } from './request-body.ts';
@@ -306,9 +307,6 @@ function unavailable(model: string): Fault {
   );
 }
 
-/** Longest list of dropped fields that a header shows. */
-const MAX_DROPPED_HEADER = 1_000;
-
 function successHeaders(
   exchange: Exchange,
   { model, request }: AdmittedRequest,
@@ -320,13 +318,8 @@ function successHeaders(
   headers.push('x-crossmodel-model', model.config.id);
   if (request.stream) headers.push('cache-control', 'no-cache');
   if (route.upstream.sandbox) headers.push('x-crossmodel-sandbox', 'true');
-  if (dropped.length > 0) headers.push('x-crossmodel-dropped', headerText(dropped.join(', ')));
+  if (dropped.length > 0) headers.push('x-crossmodel-dropped', droppedHeader(dropped));
   return headers;
-}
-
-/** Field names are the client's own text: only visible ASCII may stand in a header. */
-function headerText(text: string): string {
-  return text.slice(0, MAX_DROPPED_HEADER).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 /** What the request comes to: failures cost nothing, everything else what was produced. */
