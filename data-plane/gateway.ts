@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { AddressRanges } from '#shared/address-range.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { Quotas } from './admission/quotas.ts';
@@ -29,6 +30,8 @@ export interface Gateway {
   readonly sealingKey: SealingKey;
   readonly log: Logger;
   readonly bodyLimits: BodyLimits;
+  /** Proxies whose `x-forwarded-for` tells the address of a client. */
+  readonly trustedProxies: AddressRanges;
   readonly silenceLimits: SilenceLimits;
   /** A snapshot older than this makes the process unready. */
   readonly snapshotMaxAgeMs: number;

@@ -49,7 +49,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
       links.snapshots.close(),
       gateway.tokenCounter.close(),
     ]);
-    links.quotas.close();
+    await links.quotas.close();
     links.totals.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
@@ -115,6 +115,7 @@ function assembleGateway(
     sealingKey: settings.sealingKey,
     log: logger,
     bodyLimits: settings.bodyLimits,
+    trustedProxies: settings.trustedProxies,
     silenceLimits: settings.silenceLimits,
     snapshotMaxAgeMs: settings.snapshotMaxAgeMs,
     random: Math.random,

@@ -45,6 +45,8 @@ export const redisKeys = {
 
   /** hash, data planes. How the models of one vendor count tokens: sums of six numbers; expires after 90 days of silence. */
   tokenFactors: (family: string) => `cm:token-factors:${family}`,
+  /** string, control plane API. How much a caller of it has spent in one window; expires with the window. */
+  apiRate: (window: string) => `cm:api:rate:${window}`,
 } as const;
 
 /** The consumer group of `usageStream`. */

@@ -72,6 +72,24 @@ const EDGE: readonly SettingRow[] = [
     fallback: 'none',
     meaning: 'Web pages of other origins that may call the GraphQL API, such as a console',
   },
+  {
+    name: 'CONTROL_PLANE_URL',
+    allowed: 'an origin',
+    fallback: 'http://127.0.0.1 and the port',
+    meaning: 'Where browsers and links in mails find the control plane; https in production',
+  },
+  {
+    name: 'SMTP_URL',
+    allowed: 'smtp:// or smtps://, with user and password',
+    fallback: 'files in `outbox/` of the state folder; no mail in production',
+    meaning: 'The server that sends mail: confirmations, invitations, new passwords',
+  },
+  {
+    name: 'MAIL_FROM',
+    allowed: 'an e-mail address, with a name if you like',
+    fallback: 'CrossModel <no-reply@localhost>',
+    meaning: 'The sender of mail',
+  },
 ];
 
 const STORES: readonly SettingRow[] = [

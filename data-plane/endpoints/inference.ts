@@ -1,4 +1,4 @@
-import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import { authenticate } from '#data-plane/admission/authenticate.ts';
 import { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
 import { rateLimitHeaders } from '#data-plane/admission/rate-limit-headers.ts';
@@ -32,6 +32,7 @@ import type { RefusalRecords } from './refusal-records.ts';
 import { RequestBody } from './request-body.ts';
 import { fetchMedia, judgeMedia } from './request-media.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
+import { callerOf } from './shared-get.ts';
 
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
@@ -74,8 +75,8 @@ export class InferenceEndpoint {
   handle(exchange: Exchange): void {
     const { snapshots, clock, bodyLimits } = this.#gateway;
     const snapshot = snapshots.current();
-    const secret = presentedKey(exchange.intake, this.#dialect.keyPreference);
-    const caller = authenticate(secret, exchange.shape, snapshot, clock.nowMs());
+    const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
+    const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
       answerFault(exchange, caller);
       return;

@@ -6,6 +6,7 @@ import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts
 import { NO_COUNTER } from '#data-plane/token-count/token-counter.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
+import { AddressRanges } from '#shared/address-range.ts';
 import { mintApiKey } from '#shared/api-key.ts';
 import { systemClock } from '#shared/clock.ts';
 import { GuardedFetcher, type GuardedFetchOptions } from '#shared/guarded-fetch.ts';
@@ -69,6 +70,7 @@ export async function startGateway(
     mintRequestId: createIdMinter(systemClock),
     sealingKey,
     log: pino({ level: 'info' }, { write: (line: string) => logLines.push(line) }),
+    trustedProxies: new AddressRanges([]),
     bodyLimits: { maxBodyBytes: MAX_BODY_BYTES, uploadTimeoutMs: 5_000 },
     silenceLimits: { firstByteTimeoutMs: 5_000, idleTimeoutMs: 5_000, keepAliveAfterMs: 10_000 },
     snapshotMaxAgeMs: 86_400_000,
