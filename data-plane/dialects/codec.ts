@@ -70,6 +70,14 @@ export interface StreamDecoder {
   end(): void;
 }
 
+/** A provider's own counting of the tokens of a prompt. */
+export interface TokenCountCodec {
+  /** The question about a request that was encoded for sending. `path` is below the upstream's base path. */
+  encode(request: EncodedRequest): { readonly path: string; readonly body: JsonObject };
+  /** The count in the answer; `undefined` when there is none. */
+  read(answer: JsonObject): number | undefined;
+}
+
 /** A provider protocol on the translate lane. Pure like {@link ClientCodec}. */
 export interface ProviderCodec {
   readonly protocol: ProviderProtocol;
@@ -85,6 +93,8 @@ export interface ProviderCodec {
    * bytes in the URL's place before the request is encoded.
    */
   readsUrl(media: MediaKind, url: string, vendor: string): boolean;
+  /** Absent: providers of this protocol do not count. */
+  readonly tokenCount?: TokenCountCodec;
   createStreamDecoder(emit: EmitTurnEvent): StreamDecoder;
   /** A whole body to the same events that its stream would give. */
   decodeBody(body: JsonObject, emit: EmitTurnEvent): void;

@@ -149,7 +149,8 @@ function droppedHeaders(dialect: Dialect, intake: RequestIntake): readonly strin
   return dialect === 'messages' && intake.anthropicBeta !== '' ? ['anthropic-beta'] : [];
 }
 
-function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
+/** What the provider of a route must be told of the model. */
+export function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {
   const { capabilities, maxOutputTokens } = model.config;
   const { reasoning, temperature, json } = capabilities;
   return {

@@ -20,6 +20,7 @@ import type {
   CompiledRoute,
   CompiledSnapshot,
 } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { CountSample } from '#data-plane/token-count/token-counter.ts';
 import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
@@ -43,6 +44,8 @@ interface AdmittedRequest {
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
   readonly hold: Hold;
+  /** Kept for those few requests that teach how their model counts. */
+  readonly sample: CountSample | undefined;
   /** Of a stream without a stated limit. */
   readonly guard: OutputGuard | undefined;
 }
@@ -118,7 +121,10 @@ export class InferenceEndpoint {
       end = { outcome, lane: undefined };
     }
     const result = resultOf(admitted, end);
-    const usedTokens = promptTokens(result.usage) + result.usage.output;
+    const promptCount = promptTokens(result.usage);
+    if (admitted.sample !== undefined && result.status === 'success' && result.usage.source === 'upstream')
+      this.#gateway.tokenCounter.learn(admitted.sample, promptCount);
+    const usedTokens = promptCount + result.usage.output;
     const excessNano = this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
     const endedAtMs = this.#gateway.clock.monotonicMs();
     const record = buildRecord(exchange, facts, { ...result, excessNano }, endedAtMs);
@@ -167,7 +173,18 @@ export class InferenceEndpoint {
     if (isFault(hold)) return hold;
     facts.budgetPeriod = hold.budgetPeriod;
     const guard = cost.steps && new OutputGuard(quotas, hold, cost.steps);
-    return { body, dialect, request, model, price, attempts, hold, guard };
+    const sample = this.#sample(dialect, model, request, bytes);
+    return { body, dialect, request, model, price, attempts, hold, guard, sample };
+  }
+
+  #sample(
+    { forwardProtocol }: ClientDialect,
+    model: CompiledModel,
+    request: WatchedRequest,
+    bytes: Buffer,
+  ): CountSample | undefined {
+    if (forwardProtocol === undefined) return undefined;
+    return this.#gateway.tokenCounter.sample(forwardProtocol, model, request, bytes);
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {

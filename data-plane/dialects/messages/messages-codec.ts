@@ -4,6 +4,7 @@ import { createStreamDecoder, decodeBody } from '#data-plane/dialects/messages/d
 import { encodeRequest } from '#data-plane/dialects/messages/encode-request.ts';
 import { createStreamEncoder, encodeBody } from '#data-plane/dialects/messages/encode-response.ts';
 import { readProviderFault } from '#data-plane/dialects/messages/provider-faults.ts';
+import { messagesTokenCount } from '#data-plane/dialects/messages/token-count.ts';
 
 /** Clients of `POST /v1/messages`. */
 export const MESSAGES_CLIENT: ClientCodec = { decodeRequest, createStreamEncoder, encodeBody };
@@ -14,6 +15,7 @@ export const MESSAGES_PROVIDER: ProviderCodec = {
   heartbeatEvent: 'ping',
   encodeRequest,
   readsUrl: () => true,
+  tokenCount: messagesTokenCount,
   createStreamDecoder,
   decodeBody,
   readProviderFault,

@@ -4,6 +4,7 @@ import { createStreamDecoder, decodeBody } from './decode-response.ts';
 import { encodeRequest } from './encode-request.ts';
 import { createStreamEncoder, encodeBody } from './encode-response.ts';
 import { readProviderFault } from './faults.ts';
+import { responsesTokenCount } from './token-count.ts';
 
 /** OpenAI Responses as clients speak it. */
 export const responsesClient: ClientCodec = { decodeRequest, createStreamEncoder, encodeBody };
@@ -14,6 +15,7 @@ export const responsesProvider: ProviderCodec = {
   heartbeatEvent: 'keepalive',
   encodeRequest,
   readsUrl: () => true,
+  tokenCount: responsesTokenCount,
   createStreamDecoder,
   decodeBody,
   readProviderFault,
