@@ -7,6 +7,8 @@ import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
 import type { ApiResources } from './graphql/request-context.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
+import { SIGN_IN_PATH } from './people/open-sign-in.ts';
+import { serveSignIn } from './people/serve-sign-in.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -38,11 +40,14 @@ export async function startApiServer(
     readonly trustedProxies: readonly string[];
     /** Origins of consoles whose pages may call the API. */
     readonly consoleOrigins: readonly string[];
+    /** Where browsers and mail links find this server; without a path. */
+    readonly publicUrl: string;
   },
 ): Promise<ApiServer> {
   const graphql = createGraphqlHandler(resources, options);
   const trustedProxies = new AddressRanges(options.trustedProxies);
   const consoleOrigins = new Set(options.consoleOrigins);
+  const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -56,8 +61,21 @@ export async function startApiServer(
       response.setHeader('x-content-type-options', 'nosniff');
       if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      const { socket } = request;
+      response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
+      const clientAddress = clientAddressOf(
+        socket.remoteAddress ?? '',
+        forwardedFor(request),
+        trustedProxies,
+      );
+      if (path.startsWith(`${SIGN_IN_PATH}/`))
+        return void serveSignIn(resources.signIn, request, response, {
+          publicUrl: options.publicUrl,
+          clientAddress,
+          ownOrigins,
+        }).catch(() => response.destroy());
       if (path !== '/graphql')
         return refuse(response, requestId, 404, 'NOT_FOUND', 'Nothing is served here.');
       if (request.method === 'POST' && !isJson(request))
@@ -68,13 +86,6 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
-      const { socket } = request;
-      response.once('finish', () => dropUnreadBody(request, socket));
-      const clientAddress = clientAddressOf(
-        socket.remoteAddress ?? '',
-        forwardedFor(request),
-        trustedProxies,
-      );
       return void graphql(request, response, { requestId, clientAddress });
     },
   );

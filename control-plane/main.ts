@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -17,21 +18,49 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const { startApiServer } = await import('./http-server.ts');
+  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }] = await Promise.all([
+    import('./http-server.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
-  const server = await startApiServer(
-    { database: clients.database, redis: link.client, sealingKey: settings.sealingKey },
+  const { database } = clients;
+  const { sealingKey, publicUrl, consoleOrigins } = settings;
+  const development = settings.mode === 'development';
+  const mailbox = openMailbox(
     {
-      development: settings.mode === 'development',
+      smtpUrl: settings.smtpUrl,
+      from: settings.mailFrom,
+      outbox: development ? path.join(settings.home, 'outbox') : null,
+    },
+    logger,
+  );
+  const rateLimiter = new RateLimiter(link.client, systemClock);
+  const signIn = openSignIn({
+    database,
+    sealingKey,
+    mailbox,
+    rateLimiter,
+    logger,
+    publicUrl,
+    consoleOrigins,
+    development,
+  });
+  const server = await startApiServer(
+    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn },
+    {
+      development,
       logger,
       bindAddress: settings.bindAddress,
       port: settings.controlPlanePort,
       trustedProxies: settings.trustedProxies,
-      consoleOrigins: settings.consoleOrigins,
+      consoleOrigins,
+      publicUrl,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
@@ -40,6 +69,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     close: async () => {
       await metrics?.close();
       await server.close();
+      await mailbox.close();
       link.close();
       await clients.close();
     },

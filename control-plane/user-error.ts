@@ -21,6 +21,11 @@ export const USER_ERRORS = {
   QUARANTINE_RESOLVED: 'The record has been booked or discarded before.',
   STILL_POISON: 'The record still cannot be booked; its reason says why.',
   INSUFFICIENT_CREDIT: 'The account that gives has less credit than that.',
+  ALREADY_MEMBER: 'This person is a member already.',
+  INVITATION_INVALID:
+    'The invitation is unknown, used, revoked or expired, or it is for another e-mail address.',
+  LAST_OWNER: 'An account keeps at least one owner.',
+  ACCOUNT_LIMIT_REACHED: 'The person has as many accounts as one may open.',
   IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',
 } as const;

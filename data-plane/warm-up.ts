@@ -3,6 +3,7 @@ import type { SnapshotModel } from '#shared/snapshot.ts';
 import type { Gateway } from './gateway.ts';
 import { startServer } from './server.ts';
 import type { CompiledKey, CompiledModel, CompiledSnapshot } from './snapshot/compiled-snapshot.ts';
+import { NO_COUNTER } from './token-count/token-counter.ts';
 import type { UpstreamCall, UpstreamClient, UpstreamHandler } from './upstream/upstream-client.ts';
 
 const REQUESTS = 300;
@@ -45,19 +46,27 @@ function sendOne(client: UpstreamClient, port: number, secret: string, stream: b
   });
 }
 
+const STANDING = {
+  requestLimit: REQUESTS,
+  tokenLimit: REQUESTS,
+  remainingRequests: REQUESTS,
+  remainingTokens: REQUESTS,
+  requestResetMs: 0,
+  tokenResetMs: 0,
+};
+
 function rehearsalOf(real: Gateway, digest: string): Gateway {
   const snapshot = rehearsalSnapshot(digest);
   return {
     ...real,
     snapshots: { current: () => snapshot, ageMs: () => 0 },
     upstreams: new RehearsalProvider(),
+    tokenCounter: NO_COUNTER,
     spool: { accepting: true, append: (_, onSpooled) => void setImmediate(onSpooled) },
     quotas: {
-      hold: async ({ key, worstCaseNano: heldNano, reservedTokens }) => {
-        const { accountId, id: apiKeyId } = key.config;
-        return { accountId, apiKeyId, heldNano, reservedTokens, bucketSecond: 0 };
-      },
-      settle: () => {},
+      hold: ({ worstCaseNano: heldNano }) => ({ heldNano, budgetPeriod: undefined, standing: STANDING }),
+      extend: () => 'held',
+      settle: () => 0n,
       readWallet: async () => undefined,
     },
   };

@@ -16,6 +16,10 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
+  AccountMember: 'member',
+  AccountInvitation: 'invite',
+  User: 'user',
+  AuditEntry: 'audit',
   QuarantinedUsageRecord: 'qrec',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;

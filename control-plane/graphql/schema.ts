@@ -6,6 +6,8 @@ import './catalog-mutations.ts';
 import './credit-allocation.ts';
 import './ledger.ts';
 import './management-token.ts';
+import './member.ts';
+import './member-mutations.ts';
 import './model.ts';
 import './model-alias.ts';
 import './quarantined-usage-record.ts';

@@ -13,7 +13,7 @@ export interface CommonFacts {
   readonly sandboxPort: number | undefined;
 }
 
-const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN'];
+const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN', 'SMTP_URL'];
 const VENDOR_VARIABLES = VENDORS.flatMap(({ environmentPrefix }) => [
   `${environmentPrefix}_API_KEY`,
   `${environmentPrefix}_BASE_URL`,

@@ -1,15 +1,17 @@
-import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import { authenticate } from '#data-plane/admission/authenticate.ts';
+import { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
+import { rateLimitHeaders } from '#data-plane/admission/rate-limit-headers.ts';
 import { serverToolHold } from '#data-plane/admission/server-tool-hold.ts';
 import {
   estimatedInputTokens,
   estimatedTextTokens,
+  holdFor,
   reservedTokens,
-  worstCaseCost,
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import { Attempt, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
+import { Attempt, type AttemptJob, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
@@ -18,16 +20,19 @@ import type {
   CompiledRoute,
   CompiledSnapshot,
 } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { CountSample } from '#data-plane/token-count/token-counter.ts';
 import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { chooseLane, isForwarded } from './choose-lane.ts';
+import { droppedHeader } from './dropped-header.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { RequestBody } from './request-body.ts';
 import { fetchMedia, judgeMedia } from './request-media.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
+import { callerOf } from './shared-get.ts';
 
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
@@ -39,6 +44,10 @@ interface AdmittedRequest {
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
   readonly hold: Hold;
+  /** Kept for those few requests that teach how their model counts. */
+  readonly sample: CountSample | undefined;
+  /** Of a stream without a stated limit. */
+  readonly guard: OutputGuard | undefined;
 }
 
 /** How the last attempt ended, and what its answer told on the way. */
@@ -66,8 +75,8 @@ export class InferenceEndpoint {
   handle(exchange: Exchange): void {
     const { snapshots, clock, bodyLimits } = this.#gateway;
     const snapshot = snapshots.current();
-    const secret = presentedKey(exchange.intake, this.#dialect.keyPreference);
-    const caller = authenticate(secret, exchange.shape, snapshot, clock.nowMs());
+    const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
+    const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
       this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
@@ -113,9 +122,13 @@ export class InferenceEndpoint {
       end = { outcome, lane: undefined };
     }
     const result = resultOf(admitted, end);
-    const usedTokens = promptTokens(result.usage) + result.usage.output;
-    this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
-    const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
+    const promptCount = promptTokens(result.usage);
+    if (admitted.sample !== undefined && result.status === 'success' && result.usage.source === 'upstream')
+      this.#gateway.tokenCounter.learn(admitted.sample, promptCount);
+    const usedTokens = promptCount + result.usage.output;
+    const excessNano = this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
+    const endedAtMs = this.#gateway.clock.monotonicMs();
+    const record = buildRecord(exchange, facts, { ...result, excessNano }, endedAtMs);
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
   }
 
@@ -147,13 +160,32 @@ export class InferenceEndpoint {
     const mediaFault = await judgeMedia(this.#gateway, exchange, request);
     if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
-    const hold = await quotas.hold({
+    const cost = holdFor(request, model.config, price, mayWriteHourCache);
+    const toolsNano = serverToolHold(body.bytes, price);
+    const asked = quotas.hold({
       key: facts.key,
-      worstCaseNano:
-        worstCaseCost(request, model.config, price, mayWriteHourCache) + serverToolHold(body.bytes, price),
+      worstCaseNano: cost.worstCaseNano + toolsNano,
+      ...(cost.leastNano === undefined ? {} : { leastNano: cost.leastNano + toolsNano }),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, dialect, request, model, price, attempts, hold };
+    const hold = asked instanceof Promise ? await asked : asked;
+    if (hold.standing !== undefined)
+      exchange.rateHeaders = rateLimitHeaders(exchange.shape, hold.standing, clock.nowMs());
+    if (isFault(hold)) return hold;
+    facts.budgetPeriod = hold.budgetPeriod;
+    const guard = cost.steps && new OutputGuard(quotas, hold, cost.steps);
+    const sample = this.#sample(dialect, model, request, bytes);
+    return { body, dialect, request, model, price, attempts, hold, guard, sample };
+  }
+
+  #sample(
+    { forwardProtocol }: ClientDialect,
+    model: CompiledModel,
+    request: WatchedRequest,
+    bytes: Buffer,
+  ): CountSample | undefined {
+    if (forwardProtocol === undefined) return undefined;
+    return this.#gateway.tokenCounter.sample(forwardProtocol, model, request, bytes);
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
@@ -176,6 +208,7 @@ export class InferenceEndpoint {
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
     let end: ForwardEnd | undefined;
     let inexpressible: ForwardEnd | undefined;
+    const clientSilence = { silentMs: 0 };
     for (const route of admitted.attempts) {
       // The attempts so far have failed, and failed ones cost nothing.
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
@@ -189,7 +222,11 @@ export class InferenceEndpoint {
       }
       facts.upstream = route.upstream;
       facts.lane = choice.kind;
-      end = await this.#attempt(exchange, facts, admitted, route, choice);
+      end = await this.#attempt(exchange, facts, admitted, {
+        ...choice,
+        clientSilence,
+        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
+      });
       this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
@@ -200,26 +237,24 @@ export class InferenceEndpoint {
     exchange: Exchange,
     facts: RequestFacts,
     admitted: AdmittedRequest,
-    route: CompiledRoute,
-    { lane, request, dropped }: LaneChoice,
+    job: Pick<AttemptJob, 'lane' | 'request' | 'clientSilence' | 'successHeaders'>,
   ): Promise<ForwardEnd> {
     const { upstreams, watch, silenceLimits, clock } = this.#gateway;
     const attempt = new Attempt({
       client: upstreams,
       watch,
       limits: silenceLimits,
-      lane,
       writer: exchange.writer,
-      request,
       stream: admitted.request.stream,
-      successHeaders: successHeaders(exchange, admitted, route, dropped),
+      guard: admitted.guard,
+      ...job,
     });
     attempt.onFirstContent = () => {
       facts.firstTokenMs = Math.round(clock.monotonicMs() - exchange.startedAtMs);
       // No other provider will be asked now, and streams last.
       admitted.body.forget();
     };
-    return { outcome: await attempt.outcome, lane };
+    return { outcome: await attempt.outcome, lane: job.lane };
   }
 
   /** Answers a request that never reached a provider. */
@@ -276,9 +311,6 @@ function unavailable(model: string): Fault {
   );
 }
 
-/** Longest list of dropped fields that a header shows. */
-const MAX_DROPPED_HEADER = 1_000;
-
 function successHeaders(
   exchange: Exchange,
   { model, request }: AdmittedRequest,
@@ -290,13 +322,8 @@ function successHeaders(
   headers.push('x-crossmodel-model', model.config.id);
   if (request.stream) headers.push('cache-control', 'no-cache');
   if (route.upstream.sandbox) headers.push('x-crossmodel-sandbox', 'true');
-  if (dropped.length > 0) headers.push('x-crossmodel-dropped', headerText(dropped.join(', ')));
+  if (dropped.length > 0) headers.push('x-crossmodel-dropped', droppedHeader(dropped));
   return headers;
-}
-
-/** Field names are the client's own text: only visible ASCII may stand in a header. */
-function headerText(text: string): string {
-  return text.slice(0, MAX_DROPPED_HEADER).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 /** What the request comes to: failures cost nothing, everything else what was produced. */
@@ -316,6 +343,9 @@ function resultOf(admitted: AdmittedRequest, end: ForwardEnd): RequestResult {
       if (lane === undefined) return unbilled('aborted', closed, 'client_closed');
       return billed(admitted, lane, { status: 'aborted', httpStatus: closed, errorCode: 'client_closed' });
     }
+    case 'cut_off':
+      if (lane === undefined) throw new Error('An answer that was cut off has a lane');
+      return billed(admitted, lane, { status: 'aborted', httpStatus: 200, errorCode: outcome.fault.kind });
     case 'complete':
       if (lane === undefined) throw new Error('A complete answer has a lane');
       return billed(admitted, lane, { status: 'success', httpStatus: 200, errorCode: null });
@@ -342,6 +372,7 @@ function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDial
   switch (outcome.kind) {
     case 'complete':
     case 'broken':
+    case 'cut_off':
       outcome.finish();
       return;
     case 'failed':

@@ -30,6 +30,8 @@ export interface FileSpoolOptions {
 export interface FileSpool extends UsageSpool {
   /** Names this run of this process in usage batches and quota counters. */
   readonly id: string;
+  /** Queues a line that is no usage record, as `append` does with records. */
+  appendLine(line: string, onSpooled: () => void): void;
   /** Records not yet committed by Postgres. */
   readonly backlog: number;
   /** How long the oldest of them has waited, ms; 0 when there is none. */
@@ -105,7 +107,11 @@ class SlotSpool implements FileSpool {
 
   append(record: UsageRecord, onSpooled: () => void): void {
     this.counts.add(record);
-    this.#queuedLines.push(JSON.stringify(record));
+    this.appendLine(JSON.stringify(record), onSpooled);
+  }
+
+  appendLine(line: string, onSpooled: () => void): void {
+    this.#queuedLines.push(line);
     this.#queuedCallbacks.push(onSpooled);
     this.#flushScheduled ??= setImmediate(() => this.#flush());
   }
