@@ -13,6 +13,10 @@ export const USER_ERRORS = {
   PRICE_TIME_TAKEN: 'The model already has a price version with this effective time.',
   UPSTREAM_MANAGED_BY_ENVIRONMENT:
     'The upstream follows the environment of the installation and cannot be edited.',
+  TRY_AGAIN: 'Something that is needed is away for the moment; the same request may succeed in a while.',
+  PAYMENT_DECLINED: 'The payment was declined; the message says what to do.',
+  PAYMENT_LIMIT_REACHED: 'Too many or too large top-ups in a short time.',
+  NOT_REFUNDABLE: 'The top-up cannot be refunded, or not by this amount.',
   IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',
 } as const;

@@ -16,6 +16,11 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
+  TopUp: 'topup',
+  SavedCard: 'card',
+  Refund: 'refund',
+  Statement: 'stmt',
+  DeadLetter: 'dead',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

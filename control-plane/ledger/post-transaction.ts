@@ -9,12 +9,12 @@ export const BALANCE_CHANGED_CHANNEL = 'balance_changed';
 
 export type LedgerAccountRef =
   | { readonly kind: 'customer_available' | 'customer_promotional'; readonly accountId: string }
-  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'adjustments' };
+  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'disputes' | 'adjustments' };
 
 export interface LedgerPosting {
   /** Chosen by the caller when other rows must name the transaction; minted here otherwise. */
   readonly id?: string;
-  readonly kind: 'usage' | 'credit_grant' | 'reversal';
+  readonly kind: 'usage' | 'credit_grant' | 'top_up' | 'refund' | 'dispute' | 'reversal';
   /** The same key posts once, ever. */
   readonly idempotencyKey: string;
   readonly description: string;

@@ -29,6 +29,7 @@ export const ledgerAccounts = pgTable(
         'stripe_clearing',
         'fees',
         'refunds',
+        'disputes',
         'adjustments',
       ],
     }).notNull(),
@@ -51,7 +52,7 @@ export const ledgerTransactions = pgTable(
   'ledger_transactions',
   {
     id: uuid('id').primaryKey(),
-    kind: text('kind', { enum: ['usage', 'credit_grant', 'reversal'] }).notNull(),
+    kind: text('kind', { enum: ['usage', 'credit_grant', 'top_up', 'refund', 'dispute', 'reversal'] }).notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     description: text('description').notNull(),
     metadata: jsonb('metadata').$type<Record<string, string>>().notNull().default({}),
