@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import type { Logger } from 'pino';
+import { AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
 import type { ApiResources } from './graphql/request-context.ts';
@@ -14,6 +15,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const CLOSE_GRACE_MS = 5_000;
 const UNREAD_BODY_GRACE_MS = 1_000;
 const READY_QUERY_TIMEOUT_MS = 2_000;
+const PREFLIGHT_MAX_AGE_S = 600;
 
 const mintRequestId = createIdMinter(systemClock);
 
@@ -32,9 +34,15 @@ export async function startApiServer(
     readonly logger: Logger;
     readonly bindAddress: string;
     readonly port: number;
+    /** Addresses and CIDR ranges of proxies whose `x-forwarded-for` is believed. */
+    readonly trustedProxies: readonly string[];
+    /** Origins of consoles whose pages may call the API. */
+    readonly consoleOrigins: readonly string[];
   },
 ): Promise<ApiServer> {
   const graphql = createGraphqlHandler(resources, options);
+  const trustedProxies = new AddressRanges(options.trustedProxies);
+  const consoleOrigins = new Set(options.consoleOrigins);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -46,6 +54,7 @@ export async function startApiServer(
       response.setHeader('x-request-id', requestId);
       response.setHeader('cache-control', 'no-store');
       response.setHeader('x-content-type-options', 'nosniff');
+      if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
@@ -61,12 +70,42 @@ export async function startApiServer(
         );
       const { socket } = request;
       response.once('finish', () => dropUnreadBody(request, socket));
-      return void graphql(request, response, { requestId });
+      const clientAddress = clientAddressOf(
+        socket.remoteAddress ?? '',
+        forwardedFor(request),
+        trustedProxies,
+      );
+      return void graphql(request, response, { requestId, clientAddress });
     },
   );
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+function forwardedFor({ headers }: IncomingMessage): string | undefined {
+  const value = headers['x-forwarded-for'];
+  return Array.isArray(value) ? value.join(',') : value;
+}
+
+/** Lets the pages of listed consoles, and of no others, read answers; answers their preflight requests. */
+function allowOrigin(
+  request: IncomingMessage,
+  response: ServerResponse,
+  consoleOrigins: ReadonlySet<string>,
+): 'answered' | 'goes on' {
+  const { origin } = request.headers;
+  response.setHeader('vary', 'origin');
+  if (origin === undefined || !consoleOrigins.has(origin)) return 'goes on';
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('access-control-allow-credentials', 'true');
+  response.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+  if (request.method !== 'OPTIONS') return 'goes on';
+  response.setHeader('access-control-allow-methods', 'GET, POST, OPTIONS');
+  response.setHeader('access-control-allow-headers', 'authorization, content-type, idempotency-key');
+  response.setHeader('access-control-max-age', String(PREFLIGHT_MAX_AGE_S));
+  response.writeHead(204).end();
+  return 'answered';
 }
 
 function listen(server: Server, { port, bindAddress }: { port: number; bindAddress: string }): Promise<void> {

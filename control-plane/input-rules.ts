@@ -3,7 +3,7 @@ import { type UserError, userError } from './user-error.ts';
 const MAX_NAME_LENGTH = 128;
 const MAX_EXTERNAL_ID_LENGTH = 255;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused here
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+export const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 /** Names are for people: 1 to 128 characters, no control or text-direction characters, no space at the ends. */
 export function checkName(value: string, ...path: string[]): UserError[] {

@@ -29,6 +29,8 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       logger,
       bindAddress: settings.bindAddress,
       port: settings.controlPlanePort,
+      trustedProxies: settings.trustedProxies,
+      consoleOrigins: settings.consoleOrigins,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');

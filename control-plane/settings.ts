@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isAddressRange } from '#shared/address-range.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import { parseBaseUrl, VENDORS } from './catalog/vendors.ts';
 
@@ -26,6 +27,10 @@ export interface ControlPlaneSettings {
   readonly logLevel: LogLevel;
   readonly operatorToken: string | null;
   readonly vendors: readonly VendorSettings[];
+  /** Addresses and CIDR ranges of proxies whose `x-forwarded-for` is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Origins whose pages may call the API with a session. */
+  readonly consoleOrigins: readonly string[];
 }
 
 /** The settings are wrong; the message names each wrong one and is meant to be read by a person. */
@@ -66,6 +71,20 @@ export function readSettings(environment: Environment = process.env): ControlPla
     logLevel: oneOf(environment, 'LOG_LEVEL', LOG_LEVELS, 'info', problems),
     operatorToken: readOperatorToken(environment, problems),
     vendors: readVendors(environment, problems),
+    trustedProxies: list(
+      environment,
+      'TRUSTED_PROXIES',
+      isAddressRange,
+      'IP addresses and CIDR ranges',
+      problems,
+    ),
+    consoleOrigins: list(
+      environment,
+      'CONSOLE_ORIGINS',
+      isOrigin,
+      'origins such as https://console.example.com',
+      problems,
+    ),
   };
   const { sealingKey } = settings;
   if (problems.length > 0 || sealingKey === undefined)
@@ -121,6 +140,26 @@ function connectionUrl(
       `${name} must be a URL that starts with ${protocols.map((each) => `${each}//`).join(' or ')}`,
     );
   return given;
+}
+
+/** A list with commas, each part of which is what `accepts` accepts. */
+function list(
+  environment: Environment,
+  name: string,
+  accepts: (part: string) => boolean,
+  what: string,
+  problems: string[],
+): string[] {
+  const parts = (text(environment, name) ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  if (!parts.every(accepts)) problems.push(`${name} must be a list of ${what}, with commas`);
+  return parts;
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && /^https?:/.test(text);
 }
 
 function readSealingKey(

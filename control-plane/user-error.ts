@@ -5,9 +5,11 @@
 export const USER_ERRORS = {
   INVALID_INPUT: 'A value is malformed or outside its allowed range.',
   NOT_FOUND: 'Nothing with this id exists, or it is not yours.',
+  FORBIDDEN: 'The caller may see this, but not do that with it.',
   NAME_TAKEN: 'Another object already has this name.',
-  EXTERNAL_ID_TAKEN: 'Another account already has this external id.',
+  EXTERNAL_ID_TAKEN: 'Another object of the same owner already has this external id.',
   API_KEY_DELETED: 'The API key is deleted and cannot be changed any more.',
+  API_KEY_LIMIT_REACHED: 'The account has as many API keys as it may have.',
   ALIAS_LIMIT_REACHED: 'The API key has as many aliases as it may have.',
   MODEL_RETIRED: 'The model is retired and cannot be a target.',
   PRICE_TIME_TAKEN: 'The model already has a price version with this effective time.',
@@ -17,6 +19,9 @@ export const USER_ERRORS = {
   PAYMENT_DECLINED: 'The payment was declined; the message says what to do.',
   PAYMENT_LIMIT_REACHED: 'Too many or too large top-ups in a short time.',
   NOT_REFUNDABLE: 'The top-up cannot be refunded, or not by this amount.',
+  SUSPENDED_BY_OPERATOR: 'An operator has suspended the account, so only an operator can activate it.',
+  NOT_A_PARTNER: 'Only a partner account owns customer accounts.',
+  INSUFFICIENT_CREDIT: 'The account that gives has less credit than that.',
   IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',
 } as const;

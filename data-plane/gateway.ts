@@ -4,6 +4,7 @@ import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { Quotas } from './admission/quotas.ts';
 import type { BodyLimits } from './http/request-intake.ts';
 import type { SilenceLimits } from './lanes/attempt.ts';
+import type { MediaGuard } from './media/media-guard.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';
@@ -17,6 +18,7 @@ export interface Gateway {
   readonly spool: UsageSpool;
   readonly totals: UsageTotalsReader;
   readonly upstreams: UpstreamClient;
+  readonly media: MediaGuard;
   readonly watch: SilenceWatch;
   readonly clock: Clock;
   /** Mints the UUIDv7 of a request. */

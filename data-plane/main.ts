@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
+import { MediaGuard } from './media/media-guard.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
@@ -17,6 +19,7 @@ import { warmUp } from './warm-up.ts';
 /** One process of the data plane: settings, first snapshot, listen, serve, drain on signal. */
 const WATCH_INTERVAL_MS = 250;
 const SPOOL_CLOSE_MS = 3_000;
+const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 /** Drain, spool and connections together; the process is ended by force after that. */
 const SHUTDOWN_MARGIN_MS = 5_000;
 
@@ -66,6 +69,10 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     spool,
     totals,
     upstreams,
+    media: new MediaGuard({
+      fetcher: new GuardedFetcher({ trustedAddresses: settings.mediaFromLoopback ? LOOPBACK_ADDRESSES : [] }),
+      maxRequestBytes: settings.bodyLimits.maxBodyBytes,
+    }),
     watch,
     clock,
     mintRequestId: createIdMinter(clock),

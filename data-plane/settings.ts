@@ -23,6 +23,8 @@ export interface DataPlaneSettings {
   readonly outageAllowanceNano: bigint;
   readonly bodyLimits: BodyLimits;
   readonly silenceLimits: SilenceLimits;
+  /** Development only: media URLs may lead to this machine, and need no TLS then. */
+  readonly mediaFromLoopback: boolean;
   readonly connectTimeoutMs: number;
   readonly idleConnectionMs: number;
   /** How long open requests may go on after the process was told to stop. */
@@ -74,6 +76,7 @@ const environmentSchema = z.object({
   UPSTREAM_IDLE_CONNECTION_MS: timeoutMs.default(30_000),
   /** A streaming client hears a comment after this much silence. */
   KEEP_ALIVE_AFTER_MS: timeoutMs.default(10_000),
+  MEDIA_FROM_LOOPBACK: z.stringbool().default(false),
   DRAIN_TIMEOUT_MS: timeoutMs.default(30_000),
   /** Unconfirmed usage above which new requests are refused. */
   SPOOL_CAPACITY_BYTES: z.coerce
@@ -112,6 +115,8 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Data
       idleTimeoutMs: parsed.UPSTREAM_IDLE_TIMEOUT_MS,
       keepAliveAfterMs: parsed.KEEP_ALIVE_AFTER_MS,
     },
+    // Production never opens the guard, whatever the environment says.
+    mediaFromLoopback: parsed.MEDIA_FROM_LOOPBACK && mode === 'development',
     connectTimeoutMs: parsed.UPSTREAM_CONNECT_TIMEOUT_MS,
     idleConnectionMs: parsed.UPSTREAM_IDLE_CONNECTION_MS,
     drainTimeoutMs: parsed.DRAIN_TIMEOUT_MS,

@@ -27,13 +27,20 @@ export const redisKeys = {
   /** set, data planes. Spools that have declared their counters to the Redis run of this id; expires after an hour. */
   quotaDeclared: (runId: string) => `cm:quota:declared:${runId}`,
   /**
-   * hash, two writers. The control plane writes `balance`, `sequence` and `s:<spool>` (settled); the lease scripts write
-   * `g:<spool>` (granted) and `r:<spool>` (returned). All nano-USD, all but `balance` only ever grow.
+   * hash, two writers. A wallet is what requests take from: an account's balance (named by the account id), a key's budget of
+   * one period (`key:<id>:<label>`), a key's requests in flight (`key:<id>:inflight`), an account's one request that may cost
+   * more than its hold (`<account id>:unstated`). The control plane writes `balance` (for a budget: minus what is spent),
+   * `sequence` and `s:<spool>` (settled); the lease scripts write `g:<spool>` (granted), `r:<spool>` (returned) and `i:<spool>`
+   * (the part of it that no request holds). Nano-USD or requests; `s:`, `g:` and `r:` only ever grow. After a wipe,
+   * `b:<spool>` reserves what an ended or silent spool may have spent, and `x:<spool>` forbids grants until a spool of which
+   * even that is unknown speaks or is closed.
    */
-  wallet: (accountId: string) => `cm:wallet:${accountId}`,
+  wallet: (name: string) => `cm:wallet:${name}`,
   /** set, lease scripts. Wallets in which a spool has counters, so that they can be closed. */
   spoolWallets: (spool: string) => `cm:spool:${spool}:wallets`,
-  /** hash, lease scripts. 61 one-second buckets of requests and tokens of one API key; expires after 2 min of silence. */
+  /** channel, lease scripts and publisher → data planes. Name of a wallet whose idle slices are to come back. */
+  quotaRecall: 'cm:quota:recall',
+  /** hash, lease scripts. One-second buckets of requests and tokens of one API key; expires after 2 min of silence. */
   rateBuckets: (apiKeyId: string) => `cm:rate:${apiKeyId}`,
 } as const;
 

@@ -44,6 +44,45 @@ export interface UsageRecord {
   readonly endUser: string | null;
   /** How many refusals this record stands for; above ten a second they are counted, not listed. */
   readonly count: number;
+  /** Label of the budget period that the cost counts against; absent: the key had no budget. */
+  readonly budgetPeriod?: string;
+  /** By how much the cost exceeds what was held for it, nano-USD as decimal text; absent: it does not. */
+  readonly excessNano?: string;
+}
+
+/** What one wallet has lent to one spool, absolute. The wallet is an account id or a budget's name. */
+export interface GrantTotal {
+  readonly wallet: string;
+  /** Nano-USD as decimal text; both only ever grow. */
+  readonly grantedNano: string;
+  readonly returnedNano: string;
+}
+
+const GRANT_LINE_START = '{"grants":';
+
+/**
+ * The spool line that must be written before lent money is used, so that Postgres knows what a process that fell silent may
+ * still be spending.
+ */
+export function encodeGrantLine(grants: readonly GrantTotal[]): string {
+  return `${GRANT_LINE_START}${JSON.stringify(grants)}}`;
+}
+
+/** Reads a grant line back; `undefined` when the line is something else, or not whole. */
+export function decodeGrantLine(line: string): readonly GrantTotal[] | undefined {
+  if (!line.startsWith(GRANT_LINE_START)) return undefined;
+  try {
+    const { grants } = JSON.parse(line) as { readonly grants: readonly GrantTotal[] };
+    return grants.every(isGrantTotal) ? grants : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const AMOUNT = /^\d{1,18}$/;
+
+function isGrantTotal({ wallet, grantedNano, returnedNano }: GrantTotal): boolean {
+  return typeof wallet === 'string' && AMOUNT.test(grantedNano) && AMOUNT.test(returnedNano);
 }
 
 /** A run of records of one spool, `from`..`to` inclusive, as it travels over the Redis stream. */

@@ -3,24 +3,33 @@ import type { Transaction } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import type { Reach } from './authorize.ts';
+import { lockAccount, ownsAccount } from './find-account.ts';
 
 /**
- * Suspends an account (all its keys answer `user_inactive`) or makes it active again. Idempotent: setting the status it
- * already has changes nothing.
+ * Suspends an account (all its keys answer `user_inactive`) or makes it active again. For who owns it: operators, and the
+ * partner of a customer, who cannot undo what an operator has done. Idempotent: setting the status it already has changes
+ * nothing, but an operator's suspension takes the place of a partner's.
  */
 export async function setAccountStatus(
   tx: Transaction,
+  reach: Reach,
   input: { accountId: string; status: 'active' | 'suspended' },
 ): Promise<Outcome<{ accountId: string }>> {
-  const [account] = await tx
-    .select({ status: accounts.status })
-    .from(accounts)
-    .where(eq(accounts.id, input.accountId))
-    .for('update');
-  if (!account) return refused([userError('NOT_FOUND', 'No such account.', 'accountId')]);
-  if (account.status !== input.status) {
-    await tx.update(accounts).set({ status: input.status }).where(eq(accounts.id, input.accountId));
-    await recordConfigChange(tx, { entity: 'account', entityId: input.accountId });
-  }
+  const account = await lockAccount(tx, input.accountId);
+  if (!account || !ownsAccount(reach, account))
+    return refused([userError('NOT_FOUND', 'No such account.', 'accountId')]);
+  const by = reach === 'everywhere' ? 'operator' : 'partner';
+  if (account.suspendedBy === 'operator' && by === 'partner' && input.status === 'active')
+    return refused([
+      userError('SUSPENDED_BY_OPERATOR', 'An operator has suspended this account.', 'accountId'),
+    ]);
+  const changes = account.status !== input.status;
+  if (changes || (by === 'operator' && input.status === 'suspended' && account.suspendedBy !== by))
+    await tx
+      .update(accounts)
+      .set({ status: input.status, suspendedBy: input.status === 'suspended' ? by : null })
+      .where(eq(accounts.id, input.accountId));
+  if (changes) await recordConfigChange(tx, { entity: 'account', entityId: input.accountId });
   return succeeded({ accountId: input.accountId });
 }

@@ -1,7 +1,7 @@
 import { and, eq } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { modelAliases } from '#db/schema/api-keys.ts';
-import type { Actor } from '../accounts/authorize.ts';
+import type { Reach } from '../accounts/authorize.ts';
 import { lockLiveKey } from '../keys/lock-key.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
@@ -9,10 +9,10 @@ import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 /** Removes an alias of a key; its name is then looked up in the catalog like any other. */
 export async function deleteAlias(
   tx: Transaction,
-  actor: Actor,
+  reach: Reach,
   input: { apiKeyId: string; alias: string },
 ): Promise<Outcome<{ modelAliasId: string; apiKeyId: string }>> {
-  const locked = await lockLiveKey(tx, actor, input.apiKeyId);
+  const locked = await lockLiveKey(tx, reach, input.apiKeyId);
   if (!locked.ok) return locked;
   const [deleted] = await tx
     .delete(modelAliases)

@@ -1,16 +1,12 @@
 import { and, count, eq } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { modelAliases } from '#db/schema/api-keys.ts';
-import { models } from '#db/schema/catalog.ts';
-import type { Actor } from '../accounts/authorize.ts';
+import type { Reach } from '../accounts/authorize.ts';
 import { lockLiveKey } from '../keys/lock-key.ts';
 import { mintId } from '../mint-id.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
-import { type Outcome, refused, succeeded, type UserError, userError } from '../user-error.ts';
-
-export const MAX_ALIASES_PER_KEY = 100;
-/** What model names are made of anywhere: letters, digits and . _ : / @ + - [ ], beginning with a letter or digit. */
-const ALIAS_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:/@+[\]-]{0,127}$/;
+import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { checkAliasName, checkModel, MAX_ALIASES_PER_KEY, readModelStatuses } from './alias-rules.ts';
 
 /**
  * Makes or re-points an alias of one key. The target is a model of the catalog, never another alias; an alias may have
@@ -18,12 +14,13 @@ const ALIAS_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:/@+[\]-]{0,127}$/;
  */
 export async function setAlias(
   tx: Transaction,
-  actor: Actor,
+  reach: Reach,
   input: { apiKeyId: string; alias: string; kind: 'exact' | 'prefix'; model: string },
 ): Promise<Outcome<{ modelAliasId: string; apiKeyId: string }>> {
-  const locked = await lockLiveKey(tx, actor, input.apiKeyId);
+  const locked = await lockLiveKey(tx, reach, input.apiKeyId);
   if (!locked.ok) return locked;
-  const errors = [...checkAlias(input.alias), ...(await checkTarget(tx, input.model))];
+  const models = await readModelStatuses(tx, [input.model]);
+  const errors = [...checkAliasName(input.alias, 'alias'), ...checkModel(models, input.model, 'model')];
   if (errors.length > 0) return refused(errors);
   const [existing] = await tx
     .select()
@@ -41,20 +38,6 @@ export async function setAlias(
   else await tx.insert(modelAliases).values({ id, apiKeyId: input.apiKeyId, alias: input.alias, ...target });
   await recordConfigChange(tx, { entity: 'key', entityId: input.apiKeyId });
   return succeeded({ modelAliasId: id, apiKeyId: input.apiKeyId });
-}
-
-function checkAlias(alias: string): UserError[] {
-  if (ALIAS_PATTERN.test(alias)) return [];
-  const rule =
-    'An alias has 1 to 128 letters, digits or . _ : / @ + - [ ] and begins with a letter or a digit.';
-  return [userError('INVALID_INPUT', rule, 'alias')];
-}
-
-async function checkTarget(tx: Transaction, modelId: string): Promise<UserError[]> {
-  const [model] = await tx.select({ status: models.status }).from(models).where(eq(models.id, modelId));
-  if (!model) return [userError('NOT_FOUND', 'The catalog has no model with this id.', 'model')];
-  if (model.status === 'retired') return [userError('MODEL_RETIRED', 'This model is retired.', 'model')];
-  return [];
 }
 
 async function countAliases(tx: Transaction, apiKeyId: string): Promise<number> {

@@ -4,10 +4,10 @@ import { accessTokens, accounts } from '#db/schema/accounts.ts';
 import { apiKeys } from '#db/schema/api-keys.ts';
 import { digestApiKey } from '#shared/api-key.ts';
 import { digestAccessToken, mintAccessToken } from '../accounts/access-token.ts';
-import type { Actor } from '../accounts/authorize.ts';
 import { createAccount } from '../accounts/create-account.ts';
 import { createManagementToken } from '../accounts/create-management-token.ts';
 import { ensureOperatorToken } from '../accounts/ensure-operator-token.ts';
+import { ALL_PERMISSIONS } from '../accounts/permissions.ts';
 import { issueKey } from '../keys/issue-key.ts';
 import { grantCredit } from '../ledger/grant-credit.ts';
 import type { Outcome } from '../user-error.ts';
@@ -42,7 +42,16 @@ export async function ensureDemo(
       apiKey: (await workingKey(tx, accountId, known.apiKey)) ?? (await issueDemoKey(tx, accountId)),
       managementToken:
         (await workingManagementToken(tx, accountId, known.managementToken)) ??
-        orBug(await createManagementToken(tx, { accountId, name: 'Demo', expiresAt: null })).secret,
+        orBug(
+          await createManagementToken(tx, 'everywhere', {
+            accountId,
+            name: 'Demo',
+            scopes: null,
+            grantable: ALL_PERMISSIONS,
+            allowedAddresses: null,
+            expiresAt: null,
+          }),
+        ).secret,
       operatorToken: await ensureDemoOperatorToken(tx, known.operatorToken),
     };
   });
@@ -87,8 +96,7 @@ async function workingKey(
 }
 
 async function issueDemoKey(tx: Transaction, accountId: string): Promise<string> {
-  const preparing: Actor = { kind: 'operator', tokenId: '', tokenName: 'prepare' };
-  const issued = await issueKey(tx, preparing, {
+  const issued = await issueKey(tx, 'everywhere', {
     accountId,
     name: 'Demo key',
     rpmLimit: DEMO_RPM_LIMIT,

@@ -3,24 +3,27 @@ import DataLoader from 'dataloader';
 import { inArray } from 'drizzle-orm';
 import { accounts } from '#db/schema/accounts.ts';
 import { formatUsd } from '#shared/money.ts';
-import { canReachAccount } from '../accounts/authorize.ts';
-import { createAccount } from '../accounts/create-account.ts';
-import { listAccounts } from '../accounts/list-accounts.ts';
-import { setAccountStatus } from '../accounts/set-account-status.ts';
+import { type AccountRow, listAccounts, listCustomersOf } from '../accounts/list-accounts.ts';
 import { type Balance, readBalances } from '../ledger/read-balances.ts';
 import { builder } from './builder.ts';
 import { uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
-import { pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
-import { type Payload, runMutation, runRepeatableMutation } from './run-mutation.ts';
-import { userErrorRef } from './user-error.ts';
+import { loadPageOfParent, pageById } from './page.ts';
+import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
 const accountStatus = builder.enumType('AccountStatus', {
   description: 'Whether the keys of an account work.',
   values: {
     ACTIVE: { value: 'active', description: 'Keys work.' },
     SUSPENDED: { value: 'suspended', description: 'Every key of the account answers `user_inactive`.' },
+  } as const,
+});
+
+export const accountKind = builder.enumType('AccountKind', {
+  description: 'What an account is for.',
+  values: {
+    CUSTOMER: { value: 'customer', description: 'Uses models and pays.' },
+    PARTNER: { value: 'partner', description: 'Also owns customer accounts, to which it gives credit.' },
   } as const,
 });
 
@@ -61,13 +64,9 @@ const balanceRef = builder.objectRef<Balance>('AccountBalance').implement({
 
 export const accountRef = builder.loadableNodeRef('Account', {
   id: { resolve: (account) => account.id },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await database.select().from(accounts).where(inArray(accounts.id, ids));
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.id)),
-      (row) => row.id,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await context.database.select().from(accounts).where(inArray(accounts.id, ids));
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.id), (row) => row.id);
   },
   toKey: (account) => account.id,
   cacheResolved: true,
@@ -84,18 +83,23 @@ const accountConnection = builder.connectionObject(
 );
 
 accountRef.implement({
-  description: 'A customer: who pays. Owns API keys, a balance and usage.',
-  authScopes: (account) => ({ reaches: account.id }),
+  description: 'Who pays. Owns API keys, a balance and usage.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'For people.' }),
     externalId: t.exposeString('externalId', {
       nullable: true,
-      description: "The caller's own id for this account, unique while set.",
+      description: "The owner's own id for it, unique among the accounts of one owner.",
     }),
     status: t.field({
       type: accountStatus,
       description: 'Whether its keys work.',
       resolve: (account) => account.status,
+    }),
+    kind: t.field({ type: accountKind, description: 'What it is for.', resolve: (account) => account.kind }),
+    metadata: t.expose('metadata', { type: 'Metadata', description: "The owner's own notes on it." }),
+    apiKeyLimit: t.exposeInt('apiKeyLimit', {
+      nullable: true,
+      description: 'How many keys it may have, deleted ones not counted; null for no limit.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was opened.' }),
     balance: t.field({
@@ -106,122 +110,93 @@ accountRef.implement({
   }),
 });
 
+const accountFilters = builder.args((t) => ({
+  externalId: t.string({ description: 'Only the account with this external id.' }),
+  metadata: t.field({ type: 'Metadata', description: 'Only accounts whose metadata has all of this.' }),
+  kind: t.field({ type: accountKind, description: 'Only accounts of this kind.' }),
+}));
+
 builder.queryFields((t) => ({
   account: t.field({
     type: accountRef,
     nullable: true,
     description: 'An account by id; null when it does not exist or is not yours.',
-    authScopes: { signedIn: true },
     args: { id: t.arg.id({ required: true, description: 'Global id, `acct_…`.' }) },
     resolve: async (_root, { id }, context) => {
-      const accountId = uuidOf('Account', id);
-      const [row] = await context.database
+      const rows = await context.database
         .select()
         .from(accounts)
-        .where(inArray(accounts.id, [accountId]));
-      return row && canReachAccount(requireActor(context), row.id) ? row : null;
+        .where(inArray(accounts.id, [uuidOf('Account', id)]));
+      return (await onlyVisible(context, rows, (row) => row.id))[0];
     },
   }),
   accounts: t.connection(
     {
       type: accountRef,
-      description: 'All accounts, newest first. Operators only.',
-      authScopes: { operator: true },
-      args: {
-        externalId: t.arg.string({ description: 'Only the account with this external id.' }),
+      description:
+        "Accounts, newest first: the caller's own and the customer accounts that they own; for operators all.",
+      args: accountFilters,
+      resolve: async (_root, { externalId, metadata, kind, ...args }, context) => {
+        const within = await accountsToList(context, 'accounts', null);
+        return await pageById(args, { order: 'newest-first', idField: 'id' }, async (range) => {
+          const filter = {
+            within,
+            externalId: externalId ?? undefined,
+            metadata: metadata ?? undefined,
+            kind: kind ?? undefined,
+          };
+          const rows = await listAccounts(context.database, filter, range);
+          await context.access.learn(rows.map((row) => row.id));
+          return rows;
+        });
       },
-      resolve: (_root, args, context) =>
-        pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
-          listAccounts(context.database, { externalId: args.externalId ?? undefined }, range),
-        ),
     },
     accountConnection,
     accountEdge,
   ),
 }));
 
-type AccountPayload = Payload<{ accountId: string }>;
+builder.objectField(accountRef, 'partner', (t) =>
+  t.field({
+    type: accountRef,
+    nullable: true,
+    description: 'The partner that owns it; null for the accounts of the installation itself.',
+    resolve: (account, _args, { access }) =>
+      account.partnerId !== null && access.sees(account.partnerId) ? account.partnerId : null,
+  }),
+);
 
-function accountPayload(name: string, description: string) {
-  return builder.objectRef<AccountPayload>(name).implement({
-    description,
-    fields: (t) => ({
-      account: t.field({
-        type: accountRef,
-        nullable: true,
-        description: 'The account; null when the mutation was refused.',
-        resolve: ({ value }, _args, context) => value && freshAccount(context, value.accountId),
-      }),
-      userErrors: t.expose('userErrors', {
-        type: [userErrorRef],
-        description: 'Why it was refused, if it was.',
-      }),
-    }),
-  });
-}
+builder.objectField(accountRef, 'customers', (t) =>
+  t.connection(
+    {
+      type: accountRef,
+      description: 'The customer accounts that it owns, newest first; empty unless it is a partner.',
+      args: accountFilters,
+      resolve: (account, { externalId, metadata, kind, ...args }, context) =>
+        pageById(args, { order: 'newest-first', idField: 'id' }, async (range) => {
+          const filter = {
+            externalId: externalId ?? undefined,
+            metadata: metadata ?? undefined,
+            kind: kind ?? undefined,
+          };
+          const rows = await loadPageOfParent<AccountRow>(context, {
+            name: `customers:${JSON.stringify(filter)}`,
+            parentId: account.id,
+            range,
+            parentOf: (row) => row.partnerId ?? '',
+            load: (partnerIds) => listCustomersOf(context.database, partnerIds, filter, range),
+          });
+          await context.access.learn(rows.map((row) => row.id));
+          return rows;
+        }),
+    },
+    accountConnection,
+    accountEdge,
+  ),
+);
 
 /** The id of an account that a mutation has just changed, forgetting what this request knew of it. */
 export function freshAccount(context: RequestContext, accountId: string): string {
   accountRef.getDataloader(context).clear(accountId);
   return accountId;
 }
-
-const accountCreateInput = builder.inputType('AccountCreateInput', {
-  description: 'A new account.',
-  fields: (t) => ({
-    name: t.string({ required: true, description: '1 to 128 characters, for people.' }),
-    externalId: t.string({ description: 'Your own id for it, unique; 1 to 255 characters.' }),
-    idempotencyKey: t.string({ description: 'The same key and input get the same answer for 24 h.' }),
-  }),
-});
-
-const accountStatusInput = (name: string, description: string) =>
-  builder.inputType(name, {
-    description,
-    fields: (t) => ({ accountId: t.id({ required: true, description: 'Global id of the account.' }) }),
-  });
-
-builder.mutationFields((t) => ({
-  accountCreate: t.field({
-    type: accountPayload('AccountCreatePayload', 'The result of `accountCreate`.'),
-    description: 'Opens an account. Operators only.',
-    authScopes: { operator: true },
-    args: { input: t.arg({ type: accountCreateInput, required: true, description: 'The account.' }) },
-    resolve: (_root, { input }, context) =>
-      runRepeatableMutation(context, { mutation: 'accountCreate', input }, (tx) =>
-        createAccount(tx, { name: input.name, externalId: input.externalId ?? null }),
-      ),
-  }),
-  accountSuspend: t.field({
-    type: accountPayload('AccountSuspendPayload', 'The result of `accountSuspend`.'),
-    description: 'Suspends an account: all its keys answer `user_inactive`. Operators only. Idempotent.',
-    authScopes: { operator: true },
-    args: {
-      input: t.arg({
-        type: accountStatusInput('AccountSuspendInput', 'Which account to suspend.'),
-        required: true,
-        description: 'Which account.',
-      }),
-    },
-    resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) =>
-        setAccountStatus(tx, { accountId: uuidOf('Account', input.accountId), status: 'suspended' }),
-      ),
-  }),
-  accountActivate: t.field({
-    type: accountPayload('AccountActivatePayload', 'The result of `accountActivate`.'),
-    description: 'Ends the suspension of an account. Operators only. Idempotent.',
-    authScopes: { operator: true },
-    args: {
-      input: t.arg({
-        type: accountStatusInput('AccountActivateInput', 'Which account to activate.'),
-        required: true,
-        description: 'Which account.',
-      }),
-    },
-    resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) =>
-        setAccountStatus(tx, { accountId: uuidOf('Account', input.accountId), status: 'active' }),
-      ),
-  }),
-}));

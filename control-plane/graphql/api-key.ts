@@ -1,13 +1,15 @@
+import { createContextCache, type InputShapeFromFields } from '@pothos/core';
+import DataLoader from 'dataloader';
 import { inArray } from 'drizzle-orm';
 import { apiKeys } from '#db/schema/api-keys.ts';
-import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
-import { type ApiKeyRow, apiKeyColumns, listAllKeys, listKeysOf } from '../keys/list-keys.ts';
+import { formatUsd } from '#shared/money.ts';
+import { lastUsesOf } from '../keys/last-use.ts';
+import { type ApiKeyRow, apiKeyColumns, type KeyFilter, listAllKeys, listKeysOf } from '../keys/list-keys.ts';
 import { accountRef } from './account.ts';
 import { builder } from './builder.ts';
-import { uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
+import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
 const apiKeyStatus = builder.enumType('ApiKeyStatus', {
   description: 'Whether an API key works.',
@@ -18,15 +20,26 @@ const apiKeyStatus = builder.enumType('ApiKeyStatus', {
   } as const,
 });
 
+export const budgetPeriod = builder.enumType('BudgetPeriod', {
+  description: 'When a budget begins anew. Periods begin at midnight UTC, weeks on Monday.',
+  values: {
+    NONE: { value: 'none', description: 'Never: it is what the key may spend in all.' },
+    DAY: { value: 'day', description: 'Every day.' },
+    WEEK: { value: 'week', description: 'Every Monday.' },
+    MONTH: { value: 'month', description: 'On the first of every month.' },
+  } as const,
+});
+
+const lastUsesIn = createContextCache(
+  (context: RequestContext) =>
+    new DataLoader<string, Date | null>((ids) => lastUsesOf(context.database, ids), { cache: false }),
+);
+
 export const apiKeyRef = builder.loadableNodeRef('ApiKey', {
   id: { resolve: (key) => key.id },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await database.select(apiKeyColumns).from(apiKeys).where(inArray(apiKeys.id, ids));
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.accountId)),
-      (row) => row.id,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await context.database.select(apiKeyColumns).from(apiKeys).where(inArray(apiKeys.id, ids));
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.id);
   },
   toKey: (key) => key.id,
   cacheResolved: true,
@@ -44,7 +57,6 @@ const apiKeyConnection = builder.connectionObject(
 
 apiKeyRef.implement({
   description: 'A key for `/v1`. The full key is shown once, by the mutation that makes it.',
-  authScopes: (key) => ({ reaches: key.accountId }),
   fields: (t) => ({
     account: t.field({
       type: accountRef,
@@ -61,6 +73,49 @@ apiKeyRef.implement({
     }),
     rpmLimit: t.exposeInt('rpmLimit', { description: 'Requests per minute.' }),
     tpmLimit: t.exposeInt('tpmLimit', { description: 'Tokens per minute.' }),
+    concurrencyLimit: t.exposeInt('concurrencyLimit', {
+      nullable: true,
+      description: 'Requests in flight at one time; null for no limit.',
+    }),
+    budgetUsd: t.string({
+      nullable: true,
+      description: 'What it may spend per period, USD; null for no budget of its own.',
+      resolve: ({ budgetNano }) => (budgetNano === null ? null : formatUsd(budgetNano)),
+    }),
+    budgetNano: t.expose('budgetNano', {
+      type: 'NanoUSD',
+      nullable: true,
+      description: 'As `budgetUsd`, in nano-USD.',
+    }),
+    budgetPeriod: t.field({
+      type: budgetPeriod,
+      description: 'When the budget begins anew.',
+      resolve: (key) => key.budgetPeriod,
+    }),
+    allowedModels: t.exposeIDList('allowedModels', {
+      nullable: true,
+      description: 'The only models it may call; null for every model.',
+    }),
+    allowedAddresses: t.exposeStringList('allowedAddresses', {
+      nullable: true,
+      description: 'The only addresses and CIDR ranges it may be used from; null for anywhere.',
+    }),
+    externalId: t.exposeString('externalId', {
+      nullable: true,
+      description: "The owner's own id for it, unique within the account.",
+    }),
+    metadata: t.expose('metadata', { type: 'Metadata', description: "The owner's own notes on it." }),
+    previousSecretValidUntil: t.expose('previousValidUntil', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Until when the secret before the last rotation works; null when none does.',
+    }),
+    lastUsedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its last recorded request was admitted; null when there was none.',
+      resolve: (key, _args, context) => lastUsesIn(context).load(key.id),
+    }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
@@ -75,14 +130,32 @@ apiKeyRef.implement({
   }),
 });
 
-function keysOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
+const filterArguments = builder.args((t) => ({
+  externalId: t.string({ description: 'Only keys with this external id.' }),
+  metadata: t.field({ type: 'Metadata', description: 'Only keys whose metadata has all of this.' }),
+  status: t.field({ type: apiKeyStatus, description: 'Only keys with this status.' }),
+}));
+
+type Filter = InputShapeFromFields<typeof filterArguments>;
+type KeyListArguments = Parameters<typeof pageById>[0] & Filter;
+
+function toFilter({ externalId, metadata, status }: Filter): KeyFilter {
+  return {
+    externalId: externalId ?? undefined,
+    metadata: metadata ?? undefined,
+    status: status ?? undefined,
+  };
+}
+
+function keysOfAccount(context: RequestContext, accountId: string, args: KeyListArguments) {
+  const filter = toFilter(args);
   return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
     loadPageOfParent<ApiKeyRow>(context, {
-      name: 'apiKeys',
+      name: `apiKeys:${JSON.stringify(filter)}`,
       parentId: accountId,
       range,
       parentOf: (row) => row.accountId,
-      load: (accountIds) => listKeysOf(context.database, accountIds, range),
+      load: (accountIds) => listKeysOf(context.database, accountIds, filter, range),
     }),
   );
 }
@@ -92,6 +165,7 @@ builder.objectField(accountRef, 'apiKeys', (t) =>
     {
       type: apiKeyRef,
       description: 'Its API keys, newest first; deleted ones included.',
+      args: filterArguments,
       resolve: (account, args, context) => keysOfAccount(context, account.id, args),
     },
     apiKeyConnection,
@@ -103,28 +177,26 @@ builder.queryField('apiKeys', (t) =>
   t.connection(
     {
       type: apiKeyRef,
-      description: 'API keys, newest first: those of one account, or all that the token may see.',
-      authScopes: { signedIn: true },
-      args: { accountId: t.arg.id({ description: 'Only the keys of this account.' }) },
-      resolve: (_root, { accountId, ...args }, context) => {
-        const only =
-          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-        if (only === null)
-          return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
-            listAllKeys(context.database, range),
-          );
-        return keysOfAccount(context, reachableOrNothing(context, only), args);
+      description:
+        "API keys, newest first: those of one account, else those of the caller's own accounts; for operators everybody's.",
+      args: {
+        accountId: t.arg.id({ description: 'Only the keys of this account.' }),
+        ...filterArguments,
+      },
+      resolve: async (_root, { accountId, ...args }, context) => {
+        const listed = await accountsToList(context, 'apiKeys', accountId);
+        const filter = toFilter(args);
+        return await pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
+          listed === null
+            ? listAllKeys(context.database, filter, range)
+            : listKeysOf(context.database, listed, filter, range),
+        );
       },
     },
     apiKeyConnection,
     apiKeyEdge,
   ),
 );
-
-/** Another tenant's account has no keys: the list of an account that one may not see is empty. */
-export function reachableOrNothing(context: RequestContext, accountId: string): string {
-  return canReachAccount(requireActor(context), accountId) ? accountId : uuidOf('Account', '');
-}
 
 /** The id of a key that a mutation has just changed, forgetting what this request knew of it. */
 export function freshApiKey(context: RequestContext, apiKeyId: string): string {

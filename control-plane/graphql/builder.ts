@@ -1,9 +1,8 @@
 import SchemaBuilder from '@pothos/core';
 import DataloaderPlugin from '@pothos/plugin-dataloader';
 import RelayPlugin from '@pothos/plugin-relay';
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import { canReachAccount } from '../accounts/authorize.ts';
-import { apiError, forbidden, isGraphqlError, unauthenticated } from './api-error.ts';
+import type { Metadata } from '../metadata-rules.ts';
+import { apiError, isGraphqlError } from './api-error.ts';
 import { decodeGlobalId, encodeGlobalId } from './global-ids.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -13,13 +12,7 @@ interface SchemaShapes {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
     NanoUSD: { Input: bigint; Output: bigint };
-  };
-  AuthScopes: {
-    /** Any valid token. */
-    signedIn: boolean;
-    operator: boolean;
-    /** The account with this UUID, or an operator. */
-    reaches: string;
+    Metadata: { Input: Metadata; Output: Metadata };
   };
   DefaultFieldNullability: false;
   DefaultEdgesNullability: false;
@@ -27,7 +20,7 @@ interface SchemaShapes {
 }
 
 export const builder = new SchemaBuilder<SchemaShapes>({
-  plugins: [ScopeAuthPlugin, RelayPlugin, DataloaderPlugin],
+  plugins: [RelayPlugin, DataloaderPlugin],
   defaultFieldNullability: false,
   relay: {
     encodeGlobalID: (typeName, id) => encodeGlobalId(typeName, String(id)),
@@ -54,7 +47,6 @@ export const builder = new SchemaBuilder<SchemaShapes>({
     nodeQueryOptions: {
       description: 'Any object by its global id; null when it does not exist or is not yours.',
       args: { id: { description: 'Global id.' } },
-      authScopes: { signedIn: true },
       nullable: true,
       resolve: (_root, { id }, _context, _info, resolveNode) => nullIfNotFound(resolveNode(id)),
     },
@@ -62,19 +54,10 @@ export const builder = new SchemaBuilder<SchemaShapes>({
       description:
         'Objects by their global ids, in the same order; null for those that do not exist or are not yours.',
       args: { ids: { description: 'Global ids.' } },
-      authScopes: { signedIn: true },
       nullable: { list: false, items: true },
       resolve: async (_root, { ids }, _context, _info, resolveNodes) =>
         (await resolveNodes(ids)).map(nullIfNotFound),
     },
-  },
-  scopeAuth: {
-    authScopes: ({ actor }) => ({
-      signedIn: actor !== undefined,
-      operator: actor?.kind === 'operator',
-      reaches: (accountId) => actor !== undefined && canReachAccount(actor, accountId),
-    }),
-    unauthorizedError: (_parent, context) => (context.actor ? forbidden() : unauthenticated()),
   },
 });
 
@@ -113,6 +96,25 @@ builder.scalarType('NanoUSD', {
     throw apiError('BAD_USER_INPUT', 'NanoUSD is a decimal string of a whole number.');
   },
 });
+
+builder.scalarType('Metadata', {
+  description:
+    'Notes that the owner of an object keeps on it: a JSON object of at most 20 texts, such as {"team": "search"}.',
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (isMetadata(value)) return value;
+    throw apiError('BAD_USER_INPUT', 'Metadata is a JSON object whose values are texts.');
+  },
+});
+
+function isMetadata(value: unknown): value is Metadata {
+  return (
+    value !== null &&
+    typeof value === 'object' &&
+    !Array.isArray(value) &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
+}
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 

@@ -4,7 +4,7 @@ import { builder } from './builder.ts';
 import { modelRef, modelStatus } from './model.ts';
 import { priceRef } from './price.ts';
 import type { RequestContext } from './request-context.ts';
-import { type Payload, runMutation, runRepeatableMutation } from './run-mutation.ts';
+import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
 const tierInput = builder.inputType('PriceTierInput', {
@@ -108,10 +108,9 @@ builder.mutationFields((t) => ({
   priceSet: t.field({
     type: priceSetPayload,
     description: 'Adds a price version of a model. What was billed before stays as it is. Operators only.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: priceSetInput, required: true, description: 'The price.' }) },
     resolve: (_root, { input }, context) =>
-      runRepeatableMutation(context, { mutation: 'priceSet', input }, (tx) =>
+      runMutation(context, { mutation: 'priceSet', input }, (tx) =>
         setPrice(tx, {
           model: input.model,
           effectiveAt: input.effectiveAt ?? null,
@@ -130,9 +129,10 @@ builder.mutationFields((t) => ({
   modelStatusSet: t.field({
     type: modelStatusSetPayload,
     description: 'Lists, hides or retires a model; in force within a second. Operators only. Idempotent.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: modelStatusSetInput, required: true, description: 'The status.' }) },
     resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) => setModelStatus(tx, { model: input.model, status: input.status })),
+      runMutation(context, { mutation: 'modelStatusSet', input }, (tx) =>
+        setModelStatus(tx, { model: input.model, status: input.status }),
+      ),
   }),
 }));

@@ -1,15 +1,14 @@
 import { formatUsd } from '#shared/money.ts';
-import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
+import { actorIdOf } from '../accounts/authorize.ts';
 import { grantCredit, MAX_GRANT_NANO } from '../ledger/grant-credit.ts';
 import { findEntries, type LedgerEntryRow, listAllEntries, listEntriesOf } from '../ledger/list-entries.ts';
 import { accountRef, freshAccount } from './account.ts';
-import { reachableOrNothing } from './api-key.ts';
 import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
-import { type Payload, runRepeatableMutation } from './run-mutation.ts';
+import { accountsToList, onlyVisible, type RequestContext, requireActor } from './request-context.ts';
+import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
 const entryKind = builder.enumType('LedgerEntryKind', {
@@ -20,6 +19,10 @@ const entryKind = builder.enumType('LedgerEntryKind', {
     TOP_UP: { value: 'top_up', description: 'A payment became credit.' },
     REFUND: { value: 'refund', description: 'Unused credit went back.' },
     DISPUTE: { value: 'dispute', description: 'A payment was disputed, or the dispute decided.' },
+    CREDIT_ALLOCATION: {
+      value: 'credit_allocation',
+      description: 'Credit moved between a partner and its customer.',
+    },
     REVERSAL: { value: 'reversal', description: 'An earlier transaction was corrected.' },
   } as const,
 });
@@ -40,21 +43,13 @@ const ledgerAccountKind = builder.enumType('LedgerAccountKind', {
 
 const ledgerEntryRef = builder.loadableNodeRef('LedgerEntry', {
   id: { resolve: (entry) => entry.id },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await findEntries(database, ids);
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && mayRead(actor, row)),
-      (row) => row.id,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await findEntries(context.database, ids);
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.id);
   },
   toKey: (entry) => entry.id,
   cacheResolved: true,
 });
-
-function mayRead(actor: Parameters<typeof canReachAccount>[0], entry: LedgerEntryRow): boolean {
-  return entry.accountId === null ? actor.kind === 'operator' : canReachAccount(actor, entry.accountId);
-}
 
 const ledgerEntryEdge = builder.edgeObject({
   name: 'LedgerEntryEdge',
@@ -69,7 +64,6 @@ const ledgerEntryConnection = builder.connectionObject(
 ledgerEntryRef.implement({
   description:
     'One side of a movement of money. Entries are never changed; a correction is a new one. The entries of a transaction sum to zero.',
-  authScopes: (entry) => (entry.accountId === null ? { operator: true } : { reaches: entry.accountId }),
   fields: (t) => ({
     transactionId: t.id({
       description: 'Groups the entries of one movement, `txn_…`.',
@@ -131,14 +125,13 @@ builder.queryField('ledgerEntries', (t) =>
       type: ledgerEntryRef,
       description:
         'Ledger entries, newest first: those of one account, or all that the token may see; for operators that is the whole ledger, system accounts included.',
-      authScopes: { signedIn: true },
       args: { accountId: t.arg.id({ description: 'Only the entries of this account.' }) },
-      resolve: (_root, { accountId, ...args }, context) => {
-        const only =
-          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-        if (only !== null) return entriesOfAccount(context, reachableOrNothing(context, only), args);
-        return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
-          listAllEntries(context.database, range),
+      resolve: async (_root, { accountId, ...args }, context) => {
+        const listed = await accountsToList(context, 'ledgerEntries', accountId);
+        return await pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
+          listed === null
+            ? listAllEntries(context.database, range)
+            : listEntriesOf(context.database, listed, range),
         );
       },
     },
@@ -190,20 +183,16 @@ builder.mutationField('creditGrant', (t) =>
   t.field({
     type: creditGrantPayload,
     description: 'Gives an account credit. Operators only. Needs an idempotency key.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: creditGrantInput, required: true, description: 'The credit.' }) },
     resolve: (_root, { input }, context) =>
-      runRepeatableMutation(
-        context,
-        { mutation: 'creditGrant', input, keyRequired: true },
-        (tx, idempotencyKey) =>
-          grantCredit(tx, {
-            accountId: uuidOf('Account', input.accountId),
-            amountUsd: input.amountUsd,
-            reason: input.reason,
-            // The answer is forgotten after a day; the ledger remembers its key for good.
-            idempotencyKey: `credit-grant:${requireActor(context).tokenId}:${idempotencyKey}`,
-          }),
+      runMutation(context, { mutation: 'creditGrant', input, keyRequired: true }, (tx, { idempotencyKey }) =>
+        grantCredit(tx, {
+          accountId: uuidOf('Account', input.accountId),
+          amountUsd: input.amountUsd,
+          reason: input.reason,
+          // The answer is forgotten after a day; the ledger remembers its key for good.
+          idempotencyKey: `credit-grant:${actorIdOf(requireActor(context))}:${idempotencyKey}`,
+        }),
       ),
   }),
 );

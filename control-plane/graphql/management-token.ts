@@ -1,29 +1,27 @@
-import { canReachAccount } from '../accounts/authorize.ts';
 import { createManagementToken } from '../accounts/create-management-token.ts';
 import {
   findManagementTokens,
   listManagementTokensOf,
   type ManagementTokenRow,
 } from '../accounts/list-management-tokens.ts';
+import { ALL_PERMISSIONS } from '../accounts/permissions.ts';
 import { revokeManagementToken } from '../accounts/revoke-management-token.ts';
+import { MAX_ALLOWED_ADDRESSES } from '../keys/key-rules.ts';
 import { accountRef } from './account.ts';
 import { builder } from './builder.ts';
 import { uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
-import { type Payload, runMutation, runRepeatableMutation } from './run-mutation.ts';
+import { permissionEnum } from './permission.ts';
+import { onlyVisible, type RequestContext } from './request-context.ts';
+import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
 export const managementTokenRef = builder.loadableNodeRef('ManagementToken', {
   id: { resolve: (token) => token.id },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await findManagementTokens(database, ids);
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.accountId ?? '')),
-      (row) => row.id,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await findManagementTokens(context.database, ids);
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.id);
   },
   toKey: (token) => token.id,
   cacheResolved: true,
@@ -44,8 +42,8 @@ const managementTokenConnection = builder.connectionObject(
 );
 
 managementTokenRef.implement({
-  description: 'A token with which programs manage one account through this API.',
-  authScopes: (token) => ({ reaches: token.accountId ?? '' }),
+  description:
+    'A token with which programs manage one account, and the customer accounts it owns, through this API.',
   fields: (t) => ({
     account: t.field({
       type: accountRef,
@@ -53,6 +51,15 @@ managementTokenRef.implement({
       resolve: (token) => token.accountId ?? '',
     }),
     name: t.exposeString('name', { description: 'For people.' }),
+    scopes: t.field({
+      type: [permissionEnum],
+      description: 'What it may do.',
+      resolve: (token) => ALL_PERMISSIONS.filter((permission) => token.scopes.includes(permission)),
+    }),
+    allowedAddresses: t.exposeStringList('allowedAddresses', {
+      nullable: true,
+      description: 'The only addresses and CIDR ranges it may be used from; null for anywhere.',
+    }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
@@ -95,6 +102,13 @@ const createInput = builder.inputType('ManagementTokenCreateInput', {
   fields: (t) => ({
     accountId: t.id({ required: true, description: 'Global id of the account it manages.' }),
     name: t.string({ required: true, description: '1 to 128 characters, for people.' }),
+    scopes: t.field({
+      type: [permissionEnum],
+      description: 'What it may do: no more than its maker; all that its maker may do when left out.',
+    }),
+    allowedAddresses: t.stringList({
+      description: `The only addresses it may be used from, 1 to ${MAX_ALLOWED_ADDRESSES} IP addresses or CIDR ranges; anywhere when left out.`,
+    }),
     expiresAt: t.field({ type: 'DateTime', description: 'When it stops working; never when left out.' }),
     idempotencyKey: t.string({
       description: 'The same key and input get the same answer for 24 h, the secret included.',
@@ -153,26 +167,28 @@ const revokePayload = builder.objectRef<TokenPayload>('ManagementTokenRevokePayl
 builder.mutationFields((t) => ({
   managementTokenCreate: t.field({
     type: createPayload,
-    description: 'Makes a token that manages one account. Operators only. Its secret is in this answer only.',
-    authScopes: { operator: true },
+    description: 'Makes a token that manages one account. Its secret is in this answer only.',
     args: { input: t.arg({ type: createInput, required: true, description: 'The token.' }) },
     resolve: (_root, { input }, context): Promise<TokenPayload> =>
-      runRepeatableMutation(context, { mutation: 'managementTokenCreate', input }, (tx) =>
-        createManagementToken(tx, {
-          accountId: uuidOf('Account', input.accountId),
+      runMutation(context, { mutation: 'managementTokenCreate', input }, async (tx, { reach }) => {
+        const accountId = uuidOf('Account', input.accountId);
+        return await createManagementToken(tx, reach, {
+          accountId,
           name: input.name,
+          scopes: input.scopes ?? null,
+          grantable: await context.access.permissionsIn(accountId),
+          allowedAddresses: input.allowedAddresses ?? null,
           expiresAt: input.expiresAt ?? null,
-        }),
-      ),
+        });
+      }),
   }),
   managementTokenRevoke: t.field({
     type: revokePayload,
     description: 'Ends a management token at once. Idempotent.',
-    authScopes: { signedIn: true },
     args: { input: t.arg({ type: revokeInput, required: true, description: 'Which token.' }) },
     resolve: (_root, { input }, context): Promise<TokenPayload> =>
-      runMutation(context, (tx) =>
-        revokeManagementToken(tx, requireActor(context), {
+      runMutation(context, { mutation: 'managementTokenRevoke', input }, (tx, { reach }) =>
+        revokeManagementToken(tx, reach, {
           managementTokenId: uuidOf('AccessToken', input.managementTokenId),
         }),
       ),

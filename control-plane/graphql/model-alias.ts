@@ -1,18 +1,18 @@
-import { canReachAccount } from '../accounts/authorize.ts';
+import { MAX_ALIASES_PER_KEY } from '../catalog/alias-rules.ts';
 import { deleteAlias } from '../catalog/delete-alias.ts';
 import { findAliases, listAliasesOf, type ModelAliasRow } from '../catalog/list-aliases.ts';
-import { MAX_ALIASES_PER_KEY, setAlias } from '../catalog/set-alias.ts';
+import { setAlias } from '../catalog/set-alias.ts';
 import { apiKeyRef, freshApiKey } from './api-key.ts';
 import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { modelRef } from './model.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
-import { type Payload, runMutation, runRepeatableMutation } from './run-mutation.ts';
+import { onlyVisible, type RequestContext } from './request-context.ts';
+import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
-const aliasKind = builder.enumType('ModelAliasKind', {
+export const aliasKind = builder.enumType('ModelAliasKind', {
   description: 'Which requested names an alias stands for.',
   values: {
     EXACT: { value: 'exact', description: 'Only the alias itself.' },
@@ -25,13 +25,9 @@ const aliasKind = builder.enumType('ModelAliasKind', {
 
 const aliasRef = builder.loadableNodeRef('ModelAlias', {
   id: { resolve: (alias) => alias.id },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await findAliases(database, ids);
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.accountId)),
-      (row) => row.id,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await findAliases(context.database, ids);
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.id);
   },
   toKey: (alias) => alias.id,
   cacheResolved: true,
@@ -50,7 +46,6 @@ const modelAliasConnection = builder.connectionObject(
 aliasRef.implement({
   description:
     'A name of your own that the clients of one key may call a model by. It can be pointed at another model at any time and wins over a real model of the same name.',
-  authScopes: (alias) => ({ reaches: alias.accountId }),
   fields: (t) => ({
     alias: t.exposeString('alias', { description: 'The name, or the beginning of names.' }),
     kind: t.field({
@@ -162,11 +157,10 @@ builder.mutationFields((t) => ({
   modelAliasSet: t.field({
     type: setPayload,
     description: 'Makes an alias of a key or points it elsewhere; in force within a second. Idempotent.',
-    authScopes: { signedIn: true },
     args: { input: t.arg({ type: setInput, required: true, description: 'The alias.' }) },
     resolve: (_root, { input }, context) =>
-      runRepeatableMutation(context, { mutation: 'modelAliasSet', input }, (tx) =>
-        setAlias(tx, requireActor(context), {
+      runMutation(context, { mutation: 'modelAliasSet', input }, (tx, { reach }) =>
+        setAlias(tx, reach, {
           apiKeyId: uuidOf('ApiKey', input.apiKeyId),
           alias: input.alias,
           kind: input.kind,
@@ -177,11 +171,10 @@ builder.mutationFields((t) => ({
   modelAliasDelete: t.field({
     type: deletePayload,
     description: 'Removes an alias of a key; in force within a second.',
-    authScopes: { signedIn: true },
     args: { input: t.arg({ type: deleteInput, required: true, description: 'Which alias.' }) },
     resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) =>
-        deleteAlias(tx, requireActor(context), {
+      runMutation(context, { mutation: 'modelAliasDelete', input }, (tx, { reach }) =>
+        deleteAlias(tx, reach, {
           apiKeyId: uuidOf('ApiKey', input.apiKeyId),
           alias: input.alias,
         }),

@@ -116,7 +116,6 @@ const modelConnection = builder.connectionObject(
 
 modelRef.implement({
   description: 'A model of the catalog. Its global id is the name that clients send, `vendor/name`.',
-  authScopes: { signedIn: true },
   fields: (t) => ({
     vendor: t.exposeString('vendor', { description: 'Code of the company that serves it.' }),
     vendorName: t.string({
@@ -150,7 +149,6 @@ modelRef.implement({
       {
         type: priceRef,
         description: 'All its price versions, newest first, scheduled ones included. Operators only.',
-        authScopes: { operator: true },
         resolve: async (model, args, context) =>
           resolveArrayConnection({ args }, await allPricesOf(context).load(model.id)),
       },
@@ -165,7 +163,6 @@ builder.queryFields((t) => ({
     type: modelRef,
     nullable: true,
     description: 'A model by its id, `vendor/name`; null when the catalog has none.',
-    authScopes: { signedIn: true },
     args: { id: t.arg.id({ required: true, description: '`vendor/name`.' }) },
     resolve: async (_root, { id }, context) => (await findModels(context.database, [id]))[0],
   }),
@@ -173,7 +170,6 @@ builder.queryFields((t) => ({
     {
       type: modelRef,
       description: 'The catalog, by id: listed models; for operators hidden and retired ones too.',
-      authScopes: { signedIn: true },
       args: { vendor: t.arg.string({ description: 'Only models of this vendor code.' }) },
       resolve: (_root, { vendor, ...args }, context) =>
         pageById(args, { order: 'by-name', idField: 'id' }, (range) =>

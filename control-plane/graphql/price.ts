@@ -70,7 +70,6 @@ export const priceConnection = builder.connectionObject(
 
 priceRef.implement({
   description: 'An immutable price of a model. A new price is a new version with its own effective time.',
-  authScopes: { signedIn: true },
   fields: (t) => ({
     modelId: t.exposeID('modelId', { description: 'The model it is of.' }),
     effectiveAt: t.expose('effectiveAt', {

@@ -1,8 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Database } from '#db/client.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
-import type { Actor } from '../accounts/authorize.ts';
+import type { AccountAccess } from '../accounts/account-access.ts';
+import { type Actor, accountsWithin, reachOf } from '../accounts/authorize.ts';
 import { unauthenticated } from './api-error.ts';
+import { uuidOf } from './global-ids.ts';
+import { permissionIn, rootRuleOf } from './permission-table.ts';
 
 /** What the process gives every request. */
 export interface ApiResources {
@@ -14,8 +17,11 @@ export interface ApiResources {
 /** What one GraphQL request knows about itself. */
 export interface RequestContext extends ApiResources {
   readonly requestId: string;
+  /** Where the request came from, behind trusted proxies. */
+  readonly clientAddress: string;
   /** `undefined`: no token was presented. */
   readonly actor: Actor | undefined;
+  readonly access: AccountAccess;
   /** The `idempotency-key` header. */
   readonly idempotencyKey: string | undefined;
 }
@@ -24,4 +30,37 @@ export interface RequestContext extends ApiResources {
 export function requireActor(context: RequestContext): Actor {
   if (!context.actor) throw unauthenticated();
   return context.actor;
+}
+
+/**
+ * Whose objects a list field shows: those of the account that was asked for, if the caller may see them there, else those
+ * of the caller's own accounts; `null`: everybody's, for operators who did not ask for one account. Never an empty list:
+ * where nothing may be seen it names an account that does not exist.
+ */
+export async function accountsToList(
+  context: RequestContext,
+  queryField: string,
+  accountId: string | number | null | undefined,
+): Promise<readonly [string, ...string[]] | null> {
+  const actor = requireActor(context);
+  const permission = permissionIn(rootRuleOf('Query', queryField));
+  const reach = permission === undefined ? { accountIds: [] } : reachOf(actor, permission);
+  const nothing = uuidOf('Account', '');
+  if (accountId !== null && accountId !== undefined) {
+    const only = uuidOf('Account', accountId);
+    return [(await accountsWithin(context.database, reach, [only])).has(only) ? only : nothing];
+  }
+  if (reach === 'everywhere') return null;
+  const [first = nothing, ...rest] = reach.accountIds;
+  return [first, ...rest];
+}
+
+/** Rows that the caller may see something of, by the account that each belongs to. For the loaders of single objects. */
+export async function onlyVisible<Row>(
+  { access }: RequestContext,
+  rows: readonly Row[],
+  accountIdOf: (row: Row) => string | null,
+): Promise<Row[]> {
+  await access.learn(rows.flatMap((row) => accountIdOf(row) ?? []));
+  return rows.filter((row) => access.sees(accountIdOf(row)));
 }

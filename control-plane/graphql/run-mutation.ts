@@ -1,6 +1,8 @@
 import type { Transaction } from '#db/client.ts';
+import { type Actor, actorIdOf, type Reach, reachOf } from '../accounts/authorize.ts';
 import { answerOnce } from '../answer-once.ts';
 import { type Outcome, type UserError, userError } from '../user-error.ts';
+import { permissionIn, rootRuleOf } from './permission-table.ts';
 import { type RequestContext, requireActor } from './request-context.ts';
 
 /** What a mutation's payload is made from: the verb's result, or the reasons why there is none. */
@@ -9,11 +11,21 @@ export interface Payload<Value> {
   readonly userErrors: readonly UserError[];
 }
 
-interface Repeatable {
+interface MutationCall {
+  /** The name of the mutation's field. */
   readonly mutation: string;
-  readonly input: { readonly idempotencyKey?: string | null | undefined };
+  /** As sent; may have an `idempotencyKey`. */
+  readonly input: object;
   /** True where a repetition would cost money: then a key must be sent. */
   readonly keyRequired?: boolean;
+}
+
+/** What a verb is told about the call besides its input. */
+export interface CallScope {
+  /** Where the caller has the permission of the mutation. */
+  readonly reach: Reach;
+  /** `''` when none was sent. */
+  readonly idempotencyKey: string;
 }
 
 /** Carries a refusal out of the transaction, so that it rolls back. */
@@ -25,13 +37,46 @@ class Refusal extends Error {
   }
 }
 
-/** Runs a verb in one transaction, which a refusal rolls back. */
+/**
+ * Runs a verb in one transaction, which a refusal rolls back; once per idempotency key where one is sent, in the input or
+ * in the header. The verb's result must survive JSON, because a repetition gets its stored copy.
+ */
 export async function runMutation<Value>(
   context: RequestContext,
+  { mutation, input, keyRequired = false }: MutationCall,
+  work: (tx: Transaction, scope: CallScope) => Promise<Outcome<Value>>,
+): Promise<Payload<Value>> {
+  const { idempotencyKey: inputKey, ...comparedInput }: { idempotencyKey?: string | null } = input;
+  const idempotencyKey = inputKey ?? context.idempotencyKey;
+  if (idempotencyKey === undefined && keyRequired) {
+    const message = 'This mutation moves money: send an idempotency key in the input or in the header.';
+    return { value: null, userErrors: [userError('IDEMPOTENCY_KEY_REQUIRED', message, 'idempotencyKey')] };
+  }
+  const actor = requireActor(context);
+  const reach = reachOfMutation(actor, mutation);
+  return await inTransaction(context, (tx) => {
+    if (idempotencyKey === undefined) return work(tx, { reach, idempotencyKey: '' });
+    return answerOnce(
+      tx,
+      { actorId: actorIdOf(actor), idempotencyKey, mutation, input: comparedInput },
+      context.sealingKey,
+      () => work(tx, { reach, idempotencyKey }),
+    );
+  });
+}
+
+function reachOfMutation(actor: Actor, mutation: string): Reach {
+  const permission = permissionIn(rootRuleOf('Mutation', mutation));
+  if (permission !== undefined) return reachOf(actor, permission);
+  return actor.kind === 'operator' ? 'everywhere' : { accountIds: [] };
+}
+
+async function inTransaction<Value>(
+  { database }: RequestContext,
   work: (tx: Transaction) => Promise<Outcome<Value>>,
 ): Promise<Payload<Value>> {
   try {
-    const value = await context.database.transaction(async (tx) => {
+    const value = await database.transaction(async (tx) => {
       const outcome = await work(tx);
       if (!outcome.ok) throw new Refusal(outcome.errors);
       return outcome.value;
@@ -41,31 +86,4 @@ export async function runMutation<Value>(
     if (error instanceof Refusal) return { value: null, userErrors: error.errors };
     throw error;
   }
-}
-
-/**
- * As {@link runMutation}, once per idempotency key where one is sent, in the input or in the header. The verb's result
- * must survive JSON, because a repetition gets its stored copy.
- */
-export async function runRepeatableMutation<Value>(
-  context: RequestContext,
-  { mutation, input, keyRequired = false }: Repeatable,
-  work: (tx: Transaction, idempotencyKey: string) => Promise<Outcome<Value>>,
-): Promise<Payload<Value>> {
-  const { idempotencyKey: inputKey, ...comparedInput } = input;
-  const idempotencyKey = inputKey ?? context.idempotencyKey;
-  if (idempotencyKey === undefined) {
-    if (!keyRequired) return await runMutation(context, (tx) => work(tx, ''));
-    const message = 'This mutation moves money: send an idempotency key in the input or in the header.';
-    return { value: null, userErrors: [userError('IDEMPOTENCY_KEY_REQUIRED', message, 'idempotencyKey')] };
-  }
-  const { tokenId } = requireActor(context);
-  return await runMutation(context, (tx) =>
-    answerOnce(
-      tx,
-      { actorId: tokenId, idempotencyKey, mutation, input: comparedInput },
-      context.sealingKey,
-      () => work(tx, idempotencyKey),
-    ),
-  );
 }

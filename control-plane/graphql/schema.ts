@@ -1,7 +1,9 @@
 import './account.ts';
+import './account-mutations.ts';
 import './api-key.ts';
 import './api-key-mutations.ts';
 import './catalog-mutations.ts';
+import './credit-allocation.ts';
 import './ledger.ts';
 import './management-token.ts';
 import './model.ts';
@@ -11,5 +13,6 @@ import './upstream-mutations.ts';
 import './usage-record.ts';
 import './viewer.ts';
 import { builder } from './builder.ts';
+import { guardSchema } from './guard-schema.ts';
 
-export const schema = builder.toSchema();
+export const schema = guardSchema(builder.toSchema());

@@ -4,6 +4,7 @@ import { useDisableIntrospection } from '@graphql-yoga/plugin-disable-introspect
 import type { GraphQLError } from 'graphql';
 import { createGraphQLError, createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
+import { AccountAccess } from '../accounts/account-access.ts';
 import { authenticateToken } from '../accounts/authenticate-token.ts';
 import { describeFault } from '../describe-fault.ts';
 import { apiError, isGraphqlError, unauthenticated } from './api-error.ts';
@@ -14,9 +15,11 @@ import { schema } from './schema.ts';
 /** What the HTTP server hands over with each request. */
 export interface ServerContext {
   readonly requestId: string;
+  readonly clientAddress: string;
 }
 
-const MAX_BODY_BYTES = 256 * 1024;
+/** Room for a thousand keys with limits and aliases in one call. */
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
 /** For log lines of places that Yoga calls without its context. */
 const requestIds = new AsyncLocalStorage<string>();
 const BEARER = /^Bearer +(\S+)$/i;
@@ -51,12 +54,17 @@ export function createGraphqlHandler(
     batching: false,
     maxRequestBodySize: MAX_BODY_BYTES,
     logging: false,
-    context: async ({ request, requestId }) => ({
-      ...resources,
-      requestId,
-      actor: await identify(resources, request.headers.get('authorization')),
-      idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
-    }),
+    context: async ({ request, requestId, clientAddress }) => {
+      const actor = await identify(resources, request.headers.get('authorization'), clientAddress);
+      return {
+        ...resources,
+        requestId,
+        clientAddress,
+        actor,
+        access: new AccountAccess(resources.database, actor),
+        idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
+      };
+    },
     maskedErrors: { maskError: (error) => maskError(error, options.logger) },
     plugins: [
       ...queryLimits({ suggestFields: options.development }),
@@ -73,10 +81,11 @@ export function createGraphqlHandler(
 async function identify(
   { database }: ApiResources,
   authorization: string | null,
+  clientAddress: string,
 ): Promise<RequestContext['actor']> {
   if (authorization === null) return undefined;
   const token = BEARER.exec(authorization)?.[1];
-  const actor = token === undefined ? undefined : await authenticateToken(database, token);
+  const actor = token === undefined ? undefined : await authenticateToken(database, token, clientAddress);
   if (!actor) throw unauthenticated();
   return actor;
 }

@@ -3,7 +3,7 @@ import { deleteUpstream } from '../catalog/delete-upstream.ts';
 import { updateUpstream } from '../catalog/update-upstream.ts';
 import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
-import { type Payload, runMutation, runRepeatableMutation } from './run-mutation.ts';
+import { type Payload, runMutation } from './run-mutation.ts';
 import { upstreamProtocol, upstreamRef } from './upstream.ts';
 import { userErrorRef } from './user-error.ts';
 
@@ -101,10 +101,9 @@ builder.mutationFields((t) => ({
   upstreamCreate: t.field({
     type: upstreamPayload('UpstreamCreatePayload', 'The result of `upstreamCreate`.'),
     description: 'Adds an upstream; in use within a second. Operators only.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: createInput, required: true, description: 'The upstream.' }) },
     resolve: (_root, { input }, context) =>
-      runRepeatableMutation(context, { mutation: 'upstreamCreate', input }, (tx) =>
+      runMutation(context, { mutation: 'upstreamCreate', input }, (tx) =>
         createUpstream(tx, context.sealingKey, {
           name: input.name,
           vendor: input.vendor,
@@ -119,10 +118,9 @@ builder.mutationFields((t) => ({
   upstreamUpdate: t.field({
     type: upstreamPayload('UpstreamUpdatePayload', 'The result of `upstreamUpdate`.'),
     description: 'Changes an upstream; in force within a second. Operators only.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: updateInput, required: true, description: 'The changes.' }) },
     resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) =>
+      runMutation(context, { mutation: 'upstreamUpdate', input }, (tx) =>
         updateUpstream(tx, context.sealingKey, {
           upstreamId: uuidOf('Upstream', input.upstreamId),
           name: input.name ?? undefined,
@@ -136,9 +134,10 @@ builder.mutationFields((t) => ({
   upstreamDelete: t.field({
     type: deletePayload,
     description: 'Removes an upstream with its credential and routes. Operators only.',
-    authScopes: { operator: true },
     args: { input: t.arg({ type: deleteInput, required: true, description: 'Which upstream.' }) },
     resolve: (_root, { input }, context) =>
-      runMutation(context, (tx) => deleteUpstream(tx, { upstreamId: uuidOf('Upstream', input.upstreamId) })),
+      runMutation(context, { mutation: 'upstreamDelete', input }, (tx) =>
+        deleteUpstream(tx, { upstreamId: uuidOf('Upstream', input.upstreamId) }),
+      ),
   }),
 }));

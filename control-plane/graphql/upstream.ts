@@ -58,7 +58,6 @@ const routeConnection = builder.connectionObject(
 
 routeRef.implement({
   description: 'That an upstream can answer for a model, and under which name.',
-  authScopes: { operator: true },
   fields: (t) => ({
     model: t.field({ type: modelRef, description: 'The model.', resolve: (route) => route.modelId }),
     upstream: t.field({
@@ -84,7 +83,6 @@ const upstreamConnection = builder.connectionObject(
 
 upstreamRef.implement({
   description: 'An endpoint and credential that requests can be sent to. The credential is never shown.',
-  authScopes: { operator: true },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Unique; named in usage records.' }),
     vendor: t.exposeString('vendor', { description: 'Code of the company behind it.' }),
@@ -134,7 +132,6 @@ builder.queryField('upstreams', (t) =>
     {
       type: upstreamRef,
       description: 'All upstreams, newest first. Operators only.',
-      authScopes: { operator: true },
       resolve: (_root, args, context) =>
         pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           listUpstreams(context.database, range),

@@ -1,5 +1,4 @@
 import { formatUsd } from '#shared/money.ts';
-import { canReachAccount, visibleAccountId } from '../accounts/authorize.ts';
 import {
   findUsageRecords,
   listAllUsageRecords,
@@ -8,12 +7,12 @@ import {
   type UsageRecordRow,
 } from '../usage/list-usage-records.ts';
 import { accountRef } from './account.ts';
-import { apiKeyRef, reachableOrNothing } from './api-key.ts';
+import { apiKeyRef } from './api-key.ts';
 import { builder } from './builder.ts';
-import { encodeGlobalId, uuidOf } from './global-ids.ts';
+import { encodeGlobalId } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
-import { type RequestContext, requireActor } from './request-context.ts';
+import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
 const usageStatus = builder.enumType('UsageStatus', {
   description: 'How a request ended.',
@@ -26,13 +25,9 @@ const usageStatus = builder.enumType('UsageStatus', {
 
 const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   id: { resolve: (record) => record.requestId },
-  load: async (ids: string[], { database, actor }: RequestContext) => {
-    const rows = await findUsageRecords(database, ids);
-    return inIdOrder(
-      ids,
-      rows.filter((row) => actor && canReachAccount(actor, row.accountId)),
-      (row) => row.requestId,
-    );
+  load: async (ids: string[], context: RequestContext) => {
+    const rows = await findUsageRecords(context.database, ids);
+    return inIdOrder(ids, await onlyVisible(context, rows, (row) => row.accountId), (row) => row.requestId);
   },
   toKey: (record) => record.requestId,
   cacheResolved: true,
@@ -50,7 +45,6 @@ const usageRecordConnection = builder.connectionObject(
 
 usageRecordRef.implement({
   description: 'What one request used and cost. Never a prompt or a completion.',
-  authScopes: (record) => ({ reaches: record.accountId }),
   fields: (t) => ({
     requestId: t.id({
       description: 'The `x-request-id` of the answer, `req_cm_…`.',
@@ -171,14 +165,13 @@ builder.queryField('usageRecords', (t) =>
     {
       type: usageRecordRef,
       description: 'Requests, newest first: those of one account, or all that the token may see.',
-      authScopes: { signedIn: true },
       args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
-      resolve: (_root, { accountId, ...args }, context) => {
-        const only =
-          accountId == null ? visibleAccountId(requireActor(context)) : uuidOf('Account', accountId);
-        if (only !== null) return recordsOfAccount(context, reachableOrNothing(context, only), args);
-        return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
-          listAllUsageRecords(context.database, range),
+      resolve: async (_root, { accountId, ...args }, context) => {
+        const listed = await accountsToList(context, 'usageRecords', accountId);
+        return await pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+          listed === null
+            ? listAllUsageRecords(context.database, range)
+            : listUsageRecordsOf(context.database, listed, range),
         );
       },
     },

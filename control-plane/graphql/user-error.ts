@@ -1,5 +1,7 @@
+import type { ObjectFieldBuilder } from '@pothos/core';
 import { USER_ERRORS, type UserError, type UserErrorCode } from '../user-error.ts';
 import { builder } from './builder.ts';
+import type { Payload } from './run-mutation.ts';
 
 const userErrorCodes = Object.keys(USER_ERRORS).filter((code): code is UserErrorCode => code in USER_ERRORS);
 
@@ -25,3 +27,14 @@ export const userErrorRef = builder.objectRef<UserError>('UserError').implement(
     }),
   }),
 });
+
+type PayloadFields = ObjectFieldBuilder<typeof builder.$inferSchemaTypes, Payload<unknown>>;
+
+/** The `userErrors` field of every payload. */
+export function userErrorsField(t: Pick<PayloadFields, 'field'>) {
+  return t.field({
+    type: [userErrorRef],
+    description: 'Why it was refused, if it was.',
+    resolve: ({ userErrors }: Payload<unknown>) => [...userErrors],
+  });
+}

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { apiKeys } from '#db/schema/api-keys.ts';
 import { systemClock } from '#shared/clock.ts';
-import type { Actor } from '../accounts/authorize.ts';
+import type { Reach } from '../accounts/authorize.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, succeeded } from '../user-error.ts';
 import { lockKey } from './lock-key.ts';
@@ -13,10 +13,10 @@ import { lockKey } from './lock-key.ts';
  */
 export async function deleteKey(
   tx: Transaction,
-  actor: Actor,
+  reach: Reach,
   input: { apiKeyId: string },
 ): Promise<Outcome<{ apiKeyId: string }>> {
-  const locked = await lockKey(tx, actor, input.apiKeyId);
+  const locked = await lockKey(tx, reach, input.apiKeyId);
   if (!locked.ok) return locked;
   if (locked.value.status !== 'deleted') {
     await tx

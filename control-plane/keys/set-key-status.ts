@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { apiKeys } from '#db/schema/api-keys.ts';
-import type { Actor } from '../accounts/authorize.ts';
+import type { Reach } from '../accounts/authorize.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, succeeded } from '../user-error.ts';
 import { lockLiveKey } from './lock-key.ts';
@@ -9,10 +9,10 @@ import { lockLiveKey } from './lock-key.ts';
 /** Disables a key (it answers `api_key_inactive`) or enables it again. Idempotent. */
 export async function setKeyStatus(
   tx: Transaction,
-  actor: Actor,
+  reach: Reach,
   input: { apiKeyId: string; status: 'active' | 'disabled' },
 ): Promise<Outcome<{ apiKeyId: string }>> {
-  const locked = await lockLiveKey(tx, actor, input.apiKeyId);
+  const locked = await lockLiveKey(tx, reach, input.apiKeyId);
   if (!locked.ok) return locked;
   if (locked.value.status !== input.status) {
     await tx.update(apiKeys).set({ status: input.status }).where(eq(apiKeys.id, input.apiKeyId));

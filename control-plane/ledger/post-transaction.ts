@@ -14,7 +14,14 @@ export type LedgerAccountRef =
 export interface LedgerPosting {
   /** Chosen by the caller when other rows must name the transaction; minted here otherwise. */
   readonly id?: string;
-  readonly kind: 'usage' | 'credit_grant' | 'top_up' | 'refund' | 'dispute' | 'reversal';
+  readonly kind:
+    | 'usage'
+    | 'credit_grant'
+    | 'credit_allocation'
+    | 'top_up'
+    | 'refund'
+    | 'dispute'
+    | 'reversal';
   /** The same key posts once, ever. */
   readonly idempotencyKey: string;
   readonly description: string;

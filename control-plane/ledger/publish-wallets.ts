@@ -7,28 +7,33 @@ import { type Listening, listenForever } from '#db/listen.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
+import type { SettledBudget } from '../usage/settle-budgets.ts';
 import { BALANCE_CHANGED_CHANNEL } from './post-transaction.ts';
+import {
+  type BalanceRow,
+  reachOfSilentSpools,
+  readBalances,
+  readBalancesAfter,
+  readCurrentBudgets,
+  readOpenSpoolBudgets,
+  readOpenSpools,
+  readSettledWallets,
+  type SettledWallet,
+} from './read-wallet-seeds.ts';
 
 const MARKER_CHECK_MS = 500;
-const ACCOUNTS_PER_ROUND = 1_000;
+const ROWS_PER_ROUND = 1_000;
 const DECLARATION_WAIT_MS = 3_000;
 const DECLARATION_POLL_MS = 50;
 
-interface PublishWallet {
-  publishWallet(wallet: string, sequence: string, balance: string, spool: string, settled: string): unknown;
-}
+const SCRIPTS = {
+  publishWallet: ['./publish-wallet.lua', 1],
+  guardSilentSpool: ['./guard-silent-spool.lua', 3],
+} as const;
 
-export interface SettledWallet {
-  readonly accountId: string;
-  readonly spool: string;
-  /** All that was ever settled from this spool for this account, nano-USD. */
-  readonly settledNano: string;
-}
-
-interface BalanceRow {
-  account_id: string;
-  balance_nano: string;
-  sequence: string;
+interface WalletCommands {
+  publishWallet(wallet: string, ...args: string[]): unknown;
+  guardSilentSpool(wallet: string, ...args: string[]): unknown;
 }
 
 /**
@@ -55,10 +60,11 @@ export class WalletPublisher {
     this.#link = link;
     this.#clock = clock;
     this.#logger = logger;
-    link.client.defineCommand('publishWallet', {
-      lua: readFileSync(new URL('./publish-wallet.lua', import.meta.url), 'utf8'),
-      numberOfKeys: 1,
-    });
+    for (const [name, [file, numberOfKeys]] of Object.entries(SCRIPTS))
+      link.client.defineCommand(name, {
+        lua: readFileSync(new URL(file, import.meta.url), 'utf8'),
+        numberOfKeys,
+      });
   }
 
   start(): void {
@@ -70,10 +76,7 @@ export class WalletPublisher {
         this.#wake();
       },
       // A lost connection may have lost notifications too: seed again.
-      () => {
-        this.#openRunId = undefined;
-        this.#wake();
-      },
+      () => this.#seedAgain(),
     );
     this.#timer = setInterval(() => this.#wake(), MARKER_CHECK_MS);
     this.#link.onConnected(() => this.#wake());
@@ -87,16 +90,33 @@ export class WalletPublisher {
     await this.#running;
   }
 
-  /** Publishes balances together with what was settled from spools, right after the commit that settled it. */
-  async publishSettled(settled: readonly SettledWallet[]): Promise<void> {
-    if (settled.length === 0) return;
-    const balances = await this.#readBalances([...new Set(settled.map((row) => row.accountId))]);
+  /**
+   * Publishes balances and budgets together with what was settled from spools, right after the commit that settled it. When
+   * Redis fails in the middle, everything is seeded again.
+   */
+  async publishSettled(
+    settled: readonly SettledWallet[],
+    budgets: readonly SettledBudget[] = [],
+  ): Promise<void> {
+    if (settled.length + budgets.length === 0) return;
     const pipeline = this.#link.client.pipeline();
-    for (const { accountId, spool, settledNano } of settled) {
-      const balance = balances.get(accountId);
-      if (balance) addPublication(pipeline, balance, spool, settledNano);
+    try {
+      const balances = await readBalances(this.#sql, [...new Set(settled.map((row) => row.accountId))]);
+      for (const { accountId, spool, settledNano } of settled) {
+        const balance = balances.get(accountId);
+        if (balance) addBalance(pipeline, balance, spool, settledNano);
+      }
+      for (const budget of budgets) addBudget(pipeline, budget);
+      await executePipeline(pipeline);
+    } catch (error) {
+      this.#seedAgain();
+      throw error;
     }
-    await executePipeline(pipeline);
+  }
+
+  #seedAgain(): void {
+    this.#openRunId = undefined;
+    this.#wake();
   }
 
   #wake(): void {
@@ -118,13 +138,11 @@ export class WalletPublisher {
       await this.#seed();
       return;
     }
-    const accountIds = [...this.#dirty].slice(0, ACCOUNTS_PER_ROUND);
+    const accountIds = [...this.#dirty].slice(0, ROWS_PER_ROUND);
     for (const accountId of accountIds) this.#dirty.delete(accountId);
     try {
-      const balances = await this.#readBalances(accountIds);
-      const pipeline = this.#link.client.pipeline();
-      for (const balance of balances.values()) addPublication(pipeline, balance, '', '0');
-      await executePipeline(pipeline);
+      const balances = await readBalances(this.#sql, accountIds);
+      await this.#send([...balances.values()], (pipeline, balance) => addBalance(pipeline, balance, '', '0'));
     } catch (error) {
       for (const accountId of accountIds) this.#dirty.add(accountId);
       throw error;
@@ -135,22 +153,16 @@ export class WalletPublisher {
   async #seed(): Promise<void> {
     const runId = this.#link.runId();
     if (runId === undefined) return;
-    const { client } = this.#link;
+    const sql = this.#sql;
     await this.#publishAllBalances();
-    const settled = await this.#sql<{ spool_id: string; account_id: string; settled_nano: string }[]>`
-      select spool_id, account_id, settled_nano::text from usage_spool_wallets
-      join usage_spools on usage_spools.id = spool_id where closed_at is null`;
-    for (let first = 0; first < settled.length; first += ACCOUNTS_PER_ROUND)
-      await this.publishSettled(
-        settled.slice(first, first + ACCOUNTS_PER_ROUND).map((row) => ({
-          accountId: row.account_id,
-          spool: row.spool_id,
-          settledNano: row.settled_nano,
-        })),
-      );
-    await this.#awaitDeclarations(runId);
+    const settled = await readSettledWallets(sql);
+    for (let first = 0; first < settled.length; first += ROWS_PER_ROUND)
+      await this.publishSettled(settled.slice(first, first + ROWS_PER_ROUND));
+    await this.#send(await readCurrentBudgets(sql, this.#clock.nowMs()), addBudget);
+    await this.#send(await readOpenSpoolBudgets(sql), addBudget);
+    await this.#guardSilent(runId, await this.#awaitDeclarations(runId));
     if (this.#link.runId() !== runId) return;
-    await client.set(redisKeys.quotaOpen, runId);
+    await this.#link.client.set(redisKeys.quotaOpen, runId);
     this.#openRunId = runId;
     this.#onSeeded();
     this.#logger.info({ runId }, 'Wallets seeded, quotas open');
@@ -159,51 +171,74 @@ export class WalletPublisher {
   async #publishAllBalances(): Promise<void> {
     let after = '00000000-0000-0000-0000-000000000000';
     for (;;) {
-      const rows = await this.#sql<BalanceRow[]>`
-        select account_id, sum(balance_nano)::text as balance_nano, sum(sequence)::text as sequence
-        from ledger_balances join ledger_accounts on ledger_accounts.id = ledger_account_id
-        where account_id > ${after} group by account_id order by account_id limit ${ACCOUNTS_PER_ROUND}`;
+      const rows = await readBalancesAfter(this.#sql, after, ROWS_PER_ROUND);
       const last = rows.at(-1);
       if (last === undefined) return;
-      const pipeline = this.#link.client.pipeline();
-      for (const row of rows) addPublication(pipeline, row, '', '0');
-      await executePipeline(pipeline);
+      await this.#send(rows, (pipeline, balance) => addBalance(pipeline, balance, '', '0'));
       after = last.account_id;
     }
   }
 
-  /** Live data planes tell a restarted Redis their counters on connecting; a silent spool is waited for a bounded time. */
-  async #awaitDeclarations(runId: string): Promise<void> {
+  /**
+   * Live data planes tell a restarted Redis their counters on connecting, and those that adopted a spool what is still in it.
+   * A silent spool is waited for a bounded time. Returns those that stayed silent.
+   */
+  async #awaitDeclarations(runId: string): Promise<string[]> {
     const startedMs = this.#clock.monotonicMs();
-    const open = await this.#sql<{ id: string }[]>`select id from usage_spools where closed_at is null`;
-    while (this.#clock.monotonicMs() - startedMs < DECLARATION_WAIT_MS) {
+    const open = await readOpenSpools(this.#sql);
+    for (;;) {
       const declared = new Set(await this.#link.client.smembers(redisKeys.quotaDeclared(runId)));
-      if (open.every((spool) => declared.has(spool.id))) return;
+      const silent = open.filter((spool) => !declared.has(spool));
+      if (silent.length === 0 || this.#clock.monotonicMs() - startedMs >= DECLARATION_WAIT_MS) return silent;
       await delay(DECLARATION_POLL_MS);
     }
   }
 
-  async #readBalances(accountIds: readonly string[]): Promise<Map<string, BalanceRow>> {
-    const rows = await this.#sql<BalanceRow[]>`
-      select account_id, sum(balance_nano)::text as balance_nano, sum(sequence)::text as sequence
-      from ledger_balances join ledger_accounts on ledger_accounts.id = ledger_account_id
-      where account_id = any(${[...accountIds]}::uuid[]) group by account_id`;
-    return new Map(rows.map((row) => [row.account_id, row]));
+  /** Of a silent spool, what it was last known to have been lent stays reserved; where that is unknown, nothing is lent. */
+  async #guardSilent(runId: string, spools: readonly string[]): Promise<void> {
+    if (spools.length === 0) return;
+    this.#logger.warn(
+      { spools },
+      'Spools are silent: what they may hold stays reserved until they speak or are closed',
+    );
+    await this.#send(
+      await reachOfSilentSpools(this.#sql, spools),
+      (pipeline, { spool, wallet, reachNano }) => {
+        const commands = pipeline as ChainableCommander & WalletCommands;
+        commands.guardSilentSpool(
+          redisKeys.wallet(wallet),
+          redisKeys.spoolWallets(spool),
+          redisKeys.quotaDeclared(runId),
+          ...[spool, wallet, reachNano ?? ''],
+        );
+      },
+    );
+  }
+
+  async #send<Row>(
+    rows: readonly Row[],
+    add: (pipeline: ChainableCommander, row: Row) => void,
+  ): Promise<void> {
+    for (let first = 0; first < rows.length; first += ROWS_PER_ROUND) {
+      const pipeline = this.#link.client.pipeline();
+      for (const row of rows.slice(first, first + ROWS_PER_ROUND)) add(pipeline, row);
+      await executePipeline(pipeline);
+    }
   }
 }
 
-function addPublication(
-  pipeline: ChainableCommander,
-  row: BalanceRow,
-  spool: string,
-  settledNano: string,
-): void {
-  const commands = pipeline as ChainableCommander & PublishWallet;
+function addBalance(pipeline: ChainableCommander, row: BalanceRow, spool: string, settledNano: string): void {
+  const commands = pipeline as ChainableCommander & WalletCommands;
   commands.publishWallet(
     redisKeys.wallet(row.account_id),
-    row.sequence,
-    row.balance_nano,
-    spool,
-    settledNano,
+    ...[row.sequence, row.balance_nano, spool, settledNano, row.account_id, redisKeys.quotaRecall],
   );
+}
+
+/** A budget's wallet carries what is spent; the data planes bring the limit, so that a change of it holds at once. */
+function addBudget(pipeline: ChainableCommander, budget: SettledBudget): void {
+  const commands = pipeline as ChainableCommander & WalletCommands;
+  const { wallet, sequence, spentNano, spool, settledNano } = budget;
+  const balance = (-BigInt(spentNano)).toString();
+  commands.publishWallet(redisKeys.wallet(wallet), ...[sequence, balance, spool, settledNano, wallet, '']);
 }

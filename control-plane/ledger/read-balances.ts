@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Database } from '#db/client.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
+import { heldInWallet } from '#shared/wallet-hash.ts';
 
 export interface Balance {
   /** Sum of the account's ledger entries. */
@@ -25,7 +26,7 @@ interface LedgerFigures {
  * held to settled. Without Redis nothing counts as held.
  */
 export async function readBalances(
-  database: Database,
+  database: Pick<Database, 'execute'>,
   redis: Redis,
   accountIds: readonly string[],
 ): Promise<Balance[]> {
@@ -37,25 +38,9 @@ export async function readBalances(
       ledgerNano: 0n,
       settledNano: new Map<string, NanoUsd>(),
     };
-    const heldNano = outstanding(wallets.get(accountId) ?? {}, settledNano);
+    const heldNano = heldInWallet(wallets.get(accountId) ?? {}, (spool) => settledNano.get(spool) ?? 0n);
     return { ledgerNano, heldNano, availableNano: ledgerNano - heldNano };
   });
-}
-
-/** Σ over spools of granted − returned − settled. */
-function outstanding(
-  wallet: Readonly<Record<string, string>>,
-  settledNano: ReadonlyMap<string, NanoUsd>,
-): NanoUsd {
-  let total = 0n;
-  for (const [field, granted] of Object.entries(wallet)) {
-    if (!field.startsWith('g:')) continue;
-    const spool = field.slice(2);
-    const open = BigInt(granted) - BigInt(wallet[`r:${spool}`] ?? 0) - (settledNano.get(spool) ?? 0n);
-    // Below zero only while Redis has forgotten grants that the ledger has settled since.
-    if (open > 0n) total += open;
-  }
-  return total;
 }
 
 async function readWallets(
@@ -73,7 +58,7 @@ async function readWallets(
 }
 
 async function readLedger(
-  database: Database,
+  database: Pick<Database, 'execute'>,
   accountIds: readonly string[],
 ): Promise<ReadonlyMap<string, LedgerFigures>> {
   const ids = sql.join(

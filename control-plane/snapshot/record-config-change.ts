@@ -21,3 +21,11 @@ export async function recordConfigChange(tx: Transaction, change: ConfigChange):
   });
   await tx.execute(sql`select pg_notify(${CONFIG_CHANGED_CHANNEL}, '')`);
 }
+
+/** As {@link recordConfigChange}, for many keys in one statement. */
+export async function recordKeyChanges(tx: Transaction, apiKeyIds: readonly string[]): Promise<void> {
+  await tx.execute(sql`
+    insert into config_changes (entity, entity_id)
+    select 'key', id from jsonb_array_elements_text(${JSON.stringify(apiKeyIds)}::text::jsonb) as id`);
+  await tx.execute(sql`select pg_notify(${CONFIG_CHANGED_CHANNEL}, '')`);
+}

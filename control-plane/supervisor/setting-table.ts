@@ -59,6 +59,21 @@ const PLACES: readonly SettingRow[] = [
   },
 ];
 
+const EDGE: readonly SettingRow[] = [
+  {
+    name: 'TRUSTED_PROXIES',
+    allowed: 'IP addresses and CIDR ranges, with commas',
+    fallback: 'none',
+    meaning: 'Proxies whose `x-forwarded-for` tells the address of a client',
+  },
+  {
+    name: 'CONSOLE_ORIGINS',
+    allowed: 'origins, with commas',
+    fallback: 'none',
+    meaning: 'Web pages of other origins that may call the GraphQL API, such as a console',
+  },
+];
+
 const STORES: readonly SettingRow[] = [
   {
     name: 'DATABASE_URL',
@@ -186,6 +201,13 @@ const USAGE: readonly SettingRow[] = [
 
 const SANDBOX: readonly SettingRow[] = [
   {
+    name: 'MEDIA_FROM_LOOPBACK',
+    allowed: 'true or false',
+    fallback: 'false',
+    meaning: 'Development only: whether image and file URLs may lead to this machine, also without TLS',
+    check: { values: ['true', 'false'] },
+  },
+  {
     name: 'SANDBOX_PORT',
     allowed: '1 to 65535',
     fallback: 'a free port',
@@ -215,6 +237,7 @@ const SANDBOX: readonly SettingRow[] = [
 /** Every setting but those of the providers, in the order in which people look for them. */
 export const SETTING_ROWS: readonly SettingRow[] = [
   ...PLACES,
+  ...EDGE,
   ...STORES,
   ...SECRETS,
   ...BEHAVIOUR,

@@ -170,7 +170,7 @@ export class UsageConsumer {
     if (outcome.quarantined > 0)
       logger.error({ spool: entry.batch.spool, records: outcome.quarantined }, 'Usage records quarantined');
     for (const { accountId } of outcome.settled) this.#options.totals.markChanged(accountId);
-    await this.#options.wallets.publishSettled(outcome.settled);
+    await this.#options.wallets.publishSettled(outcome.settled, outcome.budgets);
     if (outcome.closed) await this.#forgetSpool(entry.batch.spool);
     await this.#acknowledge(entry, outcome.highWater);
   }
@@ -186,8 +186,8 @@ export class UsageConsumer {
 
   async #forgetSpool(spool: string): Promise<void> {
     const { client } = this.#options.link;
-    const accounts = await client.smembers(redisKeys.spoolWallets(spool));
-    const keys = [redisKeys.spoolWallets(spool), ...accounts.map((accountId) => redisKeys.wallet(accountId))];
+    const wallets = await client.smembers(redisKeys.spoolWallets(spool));
+    const keys = [redisKeys.spoolWallets(spool), ...wallets.map((wallet) => redisKeys.wallet(wallet))];
     await client.eval(CLOSE_SPOOL_SCRIPT, keys.length, ...keys, spool);
   }
 }

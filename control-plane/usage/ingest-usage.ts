@@ -4,10 +4,17 @@ import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, uuidTimeMs } from '#shared/identifiers.ts';
 import { costOf, type PriceVersion, type PublishedPriceTier, resolvePriceTier } from '#shared/price.ts';
 import { promptTokens } from '#shared/token-usage.ts';
-import { SPOOL_CLOSED_LINE, type UsageBatch, type UsageRecord } from '#shared/usage-record.ts';
+import {
+  decodeGrantLine,
+  SPOOL_CLOSED_LINE,
+  type UsageBatch,
+  type UsageRecord,
+} from '#shared/usage-record.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
-import type { SettledWallet } from '../ledger/publish-wallets.ts';
+import type { SettledWallet } from '../ledger/read-wallet-seeds.ts';
+import { forgetGrants, noteGrants } from './note-grants.ts';
 import { PoisonRecord, parseUsageRecord } from './parse-usage-record.ts';
+import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
 export interface IngestOutcome {
   /** Sequence up to which this spool is in Postgres. */
@@ -16,6 +23,7 @@ export interface IngestOutcome {
   readonly gap: boolean;
   readonly closed: boolean;
   readonly settled: readonly SettledWallet[];
+  readonly budgets: readonly SettledBudget[];
   readonly quarantined: number;
 }
 
@@ -28,6 +36,7 @@ interface Poison extends Line {
   readonly reason: string;
 }
 
+const NOTHING_SETTLED = { settled: [], budgets: [] } as const;
 const mintId = createIdMinter(systemClock);
 
 /**
@@ -41,20 +50,34 @@ export async function ingestUsage(database: Database, batch: UsageBatch): Promis
     throw new PoisonRecord(`batch has ${lines.length} lines for ${batch.from}..${batch.to}`);
   return await database.transaction(async (tx) => {
     const spool = await lockSpool(tx, batch.spool);
-    const unchanged = { highWater: spool.highWater, closed: spool.closed, settled: [], quarantined: 0 };
+    const unchanged = {
+      highWater: spool.highWater,
+      closed: spool.closed,
+      ...NOTHING_SETTLED,
+      quarantined: 0,
+    };
     if (batch.from > spool.highWater + 1) return { ...unchanged, gap: true };
     if (batch.to <= spool.highWater) return { ...unchanged, gap: false };
     const fresh = lines
       .map((text, index) => ({ sequence: batch.from + index, text }))
       .filter((line) => line.sequence > spool.highWater);
     const closed = fresh.at(-1)?.text === SPOOL_CLOSED_LINE;
-    const { records, poison } = await examine(tx, closed ? fresh.slice(0, -1) : fresh);
-    const settled = await settle(tx, batch.spool, spool.highWater + 1, batch.to, records);
+    await noteGrants(
+      tx,
+      batch.spool,
+      fresh.map((line) => line.text),
+    );
+    const { records, poison } = await examine(
+      tx,
+      fresh.filter(({ text }) => text !== SPOOL_CLOSED_LINE && decodeGrantLine(text) === undefined),
+    );
+    const { settled, budgets } = await settle(tx, batch.spool, spool.highWater + 1, batch.to, records);
     await quarantine(tx, batch.spool, poison);
     await tx.execute(sql`
       update usage_spools set high_water = ${batch.to}, closed_at = ${closed ? sql`now()` : sql`closed_at`}
       where id = ${batch.spool}`);
-    return { highWater: batch.to, gap: false, closed, settled, quarantined: poison.length };
+    if (closed) await forgetGrants(tx, batch.spool);
+    return { highWater: batch.to, gap: false, closed, settled, budgets, quarantined: poison.length };
   });
 }
 
@@ -180,8 +203,8 @@ async function settle(
   from: number,
   to: number,
   records: readonly UsageRecord[],
-): Promise<SettledWallet[]> {
-  if (records.length === 0) return [];
+): Promise<Pick<IngestOutcome, 'settled' | 'budgets'>> {
+  if (records.length === 0) return NOTHING_SETTLED;
   const settlementIds = new Map<string, string>();
   for (const record of records)
     if (record.costNano !== '0' && !settlementIds.has(record.accountId))
@@ -209,7 +232,11 @@ async function settle(
     })),
   );
   await addDailyTotals(tx, fresh);
-  return await addSpoolTotals(tx, spool, costs);
+  const settled = await addSpoolTotals(tx, spool, costs);
+  const freshRecords = records.filter((record) => inserted.has(record.requestId));
+  const budgets = await settleBudgets(tx, spool, freshRecords);
+  await noteExcesses(tx, freshRecords);
+  return { settled, budgets };
 }
 
 function toRow(record: UsageRecord, spool: string, settlementIds: ReadonlyMap<string, string>) {

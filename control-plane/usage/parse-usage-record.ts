@@ -7,6 +7,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 const MAX_INTEGER = 2_147_483_647;
 const MAX_TEXT = 256;
 const MAX_COST_NANO = 9_000_000_000_000_000_000n;
+const PERIOD_LABEL = /^(?:none|(?:day|week|month)-[\d-]{7,10})$/;
 const DIALECTS = ['chat', 'responses', 'messages'];
 const LANES = ['forward', 'translate'];
 const STATUSES = ['success', 'error', 'aborted'];
@@ -52,12 +53,20 @@ export function parseUsageRecord(line: string): UsageRecord {
     errorCode: errorCode as UsageRecord['errorCode'],
     usage: tokenUsage(record.usage),
     priceVersionId: record.priceVersionId === null ? null : uuid(record, 'priceVersionId', false),
-    costNano: cost(record),
+    costNano: nano(record, 'costNano'),
     latencyMs: integer(record, 'latencyMs'),
     firstTokenMs: record.firstTokenMs === null ? null : integer(record, 'firstTokenMs'),
     endUser: optionalText(record, 'endUser'),
     count: integer(record, 'count'),
+    ...(record.budgetPeriod === undefined ? {} : { budgetPeriod: periodLabel(record) }),
+    ...(record.excessNano === undefined ? {} : { excessNano: nano(record, 'excessNano') }),
   };
+}
+
+function periodLabel(fields: Fields): string {
+  const value = fields.budgetPeriod;
+  if (typeof value !== 'string' || !PERIOD_LABEL.test(value)) throw new PoisonRecord('budgetPeriod');
+  return value;
 }
 
 function tokenUsage(value: unknown): TokenUsage {
@@ -112,9 +121,9 @@ function flag(fields: Fields, name: string): boolean {
   return value;
 }
 
-function cost(fields: Fields): string {
-  const value = fields.costNano;
+function nano(fields: Fields, name: string): string {
+  const value = fields[name];
   if (typeof value !== 'string' || !/^\d{1,19}$/.test(value) || BigInt(value) > MAX_COST_NANO)
-    throw new PoisonRecord('costNano');
+    throw new PoisonRecord(name);
   return value;
 }

@@ -1,5 +1,6 @@
 import type { ClientCodec, JsonObject } from '#data-plane/dialects/codec.ts';
 import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
+import type { MediaUrl } from '#data-plane/dialects/media-url.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 
@@ -14,6 +15,15 @@ export interface WatchedRequest {
   /** Who uses the client, in the client's own terms. */
   readonly endUser: string | undefined;
   readonly prompt: PromptSize;
+  /** URLs that somebody is to fetch, in the order of the body. */
+  readonly mediaUrls: readonly MediaUrl[];
+}
+
+/** A request that was rid of what another provider wrote. */
+export interface CleanedRequest {
+  readonly body: JsonObject;
+  /** Fields that were left out, by their path. */
+  readonly dropped: readonly string[];
 }
 
 /** Everything that an endpoint needs to know of the dialect that its clients speak. */
@@ -40,14 +50,12 @@ export interface ClientDialect<Request extends WatchedRequest = WatchedRequest> 
   forwardBody(body: Buffer, request: Request, providerModel: string): Buffer;
   /** Whether the provider is asked for a usage chunk that the client is not to see. */
   hidesUsageChunk(request: Request): boolean;
-  /** Whether a body may hold another provider's reasoning state, which this dialect's own providers would refuse. */
-  mayHoldForeignState(body: Buffer): boolean;
   /**
-   * The body without that state, everything else as it was; `undefined` when there is none. A dialect without this member
-   * has such bodies translated, which leaves it out as well.
+   * Whether a body may hold what only another provider wrote (reasoning state, ids) and a provider of this dialect would
+   * refuse. Cheap; never false when it does.
    */
-  withoutForeignState?(
-    body: JsonObject,
-  ): { readonly body: JsonObject; readonly dropped: readonly string[] } | undefined;
+  mayHoldForeignState(body: Buffer, vendor: string): boolean;
+  /** The body without that, everything else as it was; `undefined` when there is none. */
+  withoutForeignState(body: JsonObject, vendor: string): CleanedRequest | undefined;
   readonly codec: ClientCodec;
 }

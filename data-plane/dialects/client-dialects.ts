@@ -1,5 +1,6 @@
 import { chatClientCodec } from './chat/chat-codec.ts';
 import { chatDialect } from './chat/chat-dialect.ts';
+import { dropForeignThoughts, mayHoldForeignThoughts } from './chat/foreign-thoughts.ts';
 import { providerChatBody } from './chat/provider-request.ts';
 import { type ChatRequest, readChatRequest } from './chat/read-request.ts';
 import type { ClientDialect } from './client-dialect.ts';
@@ -8,12 +9,12 @@ import { MESSAGES_CLIENT } from './messages/messages-codec.ts';
 import { messagesDialect } from './messages/messages-dialect.ts';
 import { providerMessagesBody } from './messages/provider-request.ts';
 import { type MessagesRequest, readMessagesRequest } from './messages/read-request.ts';
+import { dropForeignItems, mayHoldForeignItems } from './responses/foreign-items.ts';
 import { providerResponsesBody } from './responses/provider-request.ts';
 import { type ResponsesRequest, readResponsesRequest } from './responses/read-request.ts';
 import { isResponsesBody } from './responses/responses-body.ts';
 import { responsesClient } from './responses/responses-codec.ts';
 import { responsesDialect } from './responses/responses-dialect.ts';
-import { mayHoldPackedState } from './signature-envelope.ts';
 
 /**
  * What Cursor posts to the chat endpoint: a Responses body, whose answer it reads as chat. No provider speaks that, so it is
@@ -31,6 +32,7 @@ const responsesOnChat: ClientDialect<ResponsesRequest> = {
   forwardBody: providerResponsesBody,
   hidesUsageChunk: () => false,
   mayHoldForeignState: () => false,
+  withoutForeignState: () => undefined,
   codec: {
     decodeRequest: responsesClient.decodeRequest,
     createStreamEncoder: chatClientCodec.createStreamEncoder,
@@ -50,7 +52,8 @@ export const chatClientDialect: ClientDialect<ChatRequest> = {
   forward: chatDialect,
   forwardBody: providerChatBody,
   hidesUsageChunk: (request) => !request.wantsUsageChunk,
-  mayHoldForeignState: mayHoldPackedState,
+  mayHoldForeignState: mayHoldForeignThoughts,
+  withoutForeignState: dropForeignThoughts,
   codec: chatClientCodec,
 };
 
@@ -81,6 +84,7 @@ export const responsesClientDialect: ClientDialect<ResponsesRequest> = {
   forward: responsesDialect,
   forwardBody: providerResponsesBody,
   hidesUsageChunk: () => false,
-  mayHoldForeignState: mayHoldPackedState,
+  mayHoldForeignState: mayHoldForeignItems,
+  withoutForeignState: dropForeignItems,
   codec: responsesClient,
 };

@@ -1,7 +1,7 @@
 import type { Fault } from '#shared/fault.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
 import type { ProviderFault } from './dialect.ts';
-import type { JsonObject, TurnRequest } from './turn.ts';
+import type { JsonObject, MediaKind, TurnRequest } from './turn.ts';
 import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
 
 /** What an encoder needs to know of the answer it writes, besides its events. */
@@ -78,6 +78,11 @@ export interface ProviderCodec {
    * matter of course, is refused with `unsupported_parameter` naming it; the rest of what cannot be said is in `dropped`.
    */
   encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault;
+  /**
+   * Whether providers of this `vendor` fetch the URL of such a medium themselves. Where not, the lane fetches it and puts its
+   * bytes in the URL's place before the request is encoded.
+   */
+  readsUrl(media: MediaKind, url: string, vendor: string): boolean;
   createStreamDecoder(emit: EmitTurnEvent): StreamDecoder;
   /** A whole body to the same events that its stream would give. */
   decodeBody(body: JsonObject, emit: EmitTurnEvent): void;

@@ -67,8 +67,11 @@ export interface ForwardDialect {
   createAnswerReader(): AnswerReader;
   /** Judges an error answer; `status` 200 for an error inside a successful one. */
   readProviderFault(status: number, retryAfterMs: number | undefined, body: Buffer): ProviderFault;
-  /** The event that tells a client of a fault in the middle of its stream; see `AnswerReader.nextSequenceNumber`. */
-  encodeStreamFault(fault: Fault, sequenceNumber?: number): Buffer;
+  /**
+   * The event that tells a client of a fault in the middle of its stream. `requestId` is the public one; see
+   * `AnswerReader.nextSequenceNumber` for the number.
+   */
+  encodeStreamFault(fault: Fault, requestId: string, sequenceNumber?: number): Buffer;
   /** What comes after the last event of a complete stream; empty where `closing` pieces end it. */
   readonly endMarker: Buffer;
   /** A sign of life that clients of this dialect accept anywhere in a stream. */

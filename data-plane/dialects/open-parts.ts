@@ -1,3 +1,4 @@
+import type { ProviderProtocol } from '#shared/usage-record.ts';
 import type { JsonObject, ProviderSignature } from './turn.ts';
 import type { EmitTurnEvent } from './turn-event.ts';
 
@@ -95,7 +96,7 @@ export class OpenParts {
     return true;
   }
 
-  native(choice: number, family: ProviderSignature['family'], value: JsonObject): void {
+  native(choice: number, family: ProviderProtocol, value: JsonObject): void {
     this.closeChoice(choice);
     this.#emit({ kind: 'native_part', index: this.#takeIndex(), choice, family, value });
   }

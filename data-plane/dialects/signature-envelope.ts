@@ -1,32 +1,49 @@
 import type { ProviderProtocol } from '#shared/usage-record.ts';
-import type { ProviderSignature } from './turn.ts';
+import type { Part, ProviderSignature, TurnRequest } from './turn.ts';
+import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
 
 /**
- * How a foreign provider's opaque reasoning state travels through a client that only echoes it: `cm1.<family>.<kind>.<value>`
- * in the slot that the client's dialect keeps for its own. A value without the prefix is native to that dialect.
+ * How a foreign provider's opaque reasoning state travels through a client that only echoes it, in the slot that the client's
+ * dialect keeps for its own: `cm2.<family>.<issuer>.<kind>.<value>`. Conversations that began before envelopes named their
+ * issuer hold `cm1.<family>.<kind>.<value>`. A value without either prefix is native to the dialect.
  */
-const PREFIX = 'cm1.';
+const PREFIX = 'cm2.';
+const PREFIX_WITHOUT_ISSUER = 'cm1.';
 const FAMILIES: readonly string[] = ['chat', 'responses', 'messages', 'gemini'];
+const ID_MARK = '__cm1_';
 
-export function packSignature(signature: ProviderSignature): string {
-  return `${PREFIX}${signature.family}.${signature.kind}.${signature.value}`;
+/** Bytes that a body holds whenever it holds an envelope. */
+export const ENVELOPE_TRACES: readonly string[] = [PREFIX, PREFIX_WITHOUT_ISSUER, ID_MARK];
+
+export function packSignature({ family, issuer, kind, value }: ProviderSignature): string {
+  if (issuer === undefined) return `${PREFIX_WITHOUT_ISSUER}${family}.${kind}.${value}`;
+  return `${PREFIX}${family}.${encodeIssuer(issuer)}.${kind}.${value}`;
 }
 
 /** Opens a packed signature; `undefined` when the text is no envelope of ours. */
 export function unpackSignature(text: string): ProviderSignature | undefined {
-  if (!text.startsWith(PREFIX)) return undefined;
-  const familyEnd = text.indexOf('.', PREFIX.length);
-  const kindEnd = text.indexOf('.', familyEnd + 1);
-  const family = text.slice(PREFIX.length, familyEnd);
-  if (familyEnd === -1 || kindEnd === -1 || !FAMILIES.includes(family)) return undefined;
+  const namesIssuer = text.startsWith(PREFIX);
+  if (!namesIssuer && !text.startsWith(PREFIX_WITHOUT_ISSUER)) return undefined;
+  const [, family, ...rest] = text.split('.');
+  const issuer = namesIssuer ? rest.shift() : undefined;
+  const [kind, ...value] = rest;
+  if (family === undefined || !FAMILIES.includes(family) || kind === undefined || value.length === 0)
+    return undefined;
   return {
     family: family as ProviderProtocol,
-    kind: text.slice(familyEnd + 1, kindEnd),
-    value: text.slice(kindEnd + 1),
+    ...(issuer === undefined ? {} : { issuer: decodeIssuer(issuer) }),
+    kind,
+    value: value.join('.'),
   };
 }
 
-const ID_MARK = '__cm1_';
+function encodeIssuer(issuer: string): string {
+  return Buffer.from(issuer).toString('base64url');
+}
+
+function decodeIssuer(text: string): string {
+  return Buffer.from(text, 'base64url').toString();
+}
 
 /**
  * A signature on a tool call has no slot of its own in any client dialect: it rides behind the call's id, which clients
@@ -48,5 +65,33 @@ export function unpackCallId(id: string): { readonly id: string; readonly signat
 
 /** Whether a body holds an envelope of ours: a history with answers of another provider. Cheap, and never false when it does. */
 export function mayHoldPackedState(body: Buffer): boolean {
-  return body.includes(PREFIX) || body.includes(ID_MARK);
+  return ENVELOPE_TRACES.some((trace) => body.includes(trace));
+}
+
+/** Names the vendor whose answer it is in every signature. */
+export function issuedBy(issuer: string, emit: EmitTurnEvent): EmitTurnEvent {
+  return (event) => emit(withIssuer(event, issuer));
+}
+
+function withIssuer(event: TurnEvent, issuer: string): TurnEvent {
+  if (event.kind === 'part_signature') return { ...event, signature: { ...event.signature, issuer } };
+  if (event.kind !== 'part_start' || event.part !== 'tool_call' || event.signature === undefined)
+    return event;
+  return { ...event, signature: { ...event.signature, issuer } };
+}
+
+/**
+ * The turn as it may be told to a vendor: two vendors that speak one protocol cannot read each other's signatures, so those
+ * of others become `foreign`, which every encoder leaves out and reports.
+ */
+export function addressedTo(vendor: string, turn: TurnRequest): TurnRequest {
+  const isForeign = (part: Part): boolean =>
+    'signature' in part && part.signature?.issuer !== undefined && part.signature.issuer !== vendor;
+  if (!turn.messages.some(({ parts }) => parts.some(isForeign))) return turn;
+  const addressed = (part: Part): Part =>
+    'signature' in part && part.signature !== undefined && isForeign(part)
+      ? { ...part, signature: { ...part.signature, family: 'foreign' } }
+      : part;
+  const messages = turn.messages.map((message) => ({ ...message, parts: message.parts.map(addressed) }));
+  return { ...turn, messages };
 }

@@ -18,8 +18,10 @@ export interface CacheMark {
  * item, a Gemini thought signature. Only the same family gets it back, byte for byte.
  */
 export interface ProviderSignature {
-  /** Protocol family that issued it and alone can read it. */
-  readonly family: ProviderProtocol;
+  /** Protocol family that issued it; `foreign` once it is known that the provider that is asked did not. */
+  readonly family: ProviderProtocol | 'foreign';
+  /** Vendor that issued it and alone can read it; absent where a client of the protocol itself keeps it. */
+  readonly issuer?: string;
   /** What it is in that protocol, e.g. `thinking`, `redacted`, `encrypted`, `thought`; for `responses` also carries ids. */
   readonly kind: string;
   readonly value: string;

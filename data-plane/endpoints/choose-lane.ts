@@ -1,36 +1,34 @@
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
-import type { JsonObject, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { formatDataUrl } from '#data-plane/dialects/data-url.ts';
+import { type InlineMedia, withInlineMedia } from '#data-plane/dialects/inline-media.ts';
 import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
-import type { TurnRequest } from '#data-plane/dialects/turn.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import { jsonName } from '#data-plane/json/json-name.ts';
+import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
 import { ForwardLane } from '#data-plane/lanes/forward-lane.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { TranslateLane } from '#data-plane/lanes/translate-lane.ts';
 import type { CompiledModel, CompiledRoute } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
-import { type Fault, fault, isFault } from '#shared/fault.ts';
+import { type Fault, isFault } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 import type { Exchange } from './exchange.ts';
+import { parseBody, type RequestBody } from './request-body.ts';
 
 const MS_PER_SECOND = 1_000;
-
-/** A body that a route needs understood. */
-export interface UnderstoodBody {
-  readonly json: JsonObject;
-  readonly turn: TurnRequest;
-}
 
 export interface LaneRequest {
   readonly exchange: Exchange;
   readonly dialect: ClientDialect;
   readonly route: CompiledRoute;
-  readonly body: Buffer;
+  readonly body: RequestBody;
   readonly request: WatchedRequest;
-  readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
+  /** Bytes to send in the place of URLs that this upstream does not take. */
+  readonly media: ReadonlyMap<string, InlineMedia>;
 }
 
 /** What is sent to one provider and how its answer comes back. */
@@ -42,41 +40,49 @@ export interface LaneChoice {
   readonly dropped: readonly string[];
 }
 
-/** Whether one of the routes speaks another protocol than the client, so that the body has to be understood. */
-export function needsUnderstanding(
-  dialect: ClientDialect,
-  routes: readonly CompiledRoute[],
-  body: Buffer,
-): boolean {
-  return (
-    routes.some((route) => route.upstream.protocol !== dialect.forwardProtocol) ||
-    (dialect.withoutForeignState === undefined && dialect.mayHoldForeignState(body))
-  );
+/** The lane where the provider speaks the client's dialect; only there its bytes can be sent as they are. */
+export function isForwarded(dialect: ClientDialect, route: CompiledRoute): boolean {
+  return route.upstream.protocol === dialect.forwardProtocol;
 }
 
-/** Parses a body that the byte scanner has already found to be a JSON object, and decodes it. */
-export function understand(dialect: ClientDialect, body: Buffer): UnderstoodBody | Fault {
-  const json = parseBody(body);
-  const turn = dialect.codec.decodeRequest(json);
-  return isFault(turn) ? turn : { json, turn };
-}
-
-/** The forward lane where the provider speaks the client's dialect and nothing must be taken out, else the translate lane. */
+/** What to send to the provider of a route, or why that cannot be said in its protocol. */
 export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
   const { dialect, body, route } = asked;
-  if (route.upstream.protocol !== dialect.forwardProtocol) return translate(asked);
-  if (!dialect.mayHoldForeignState(body)) return forward(asked, asked, []);
-  if (dialect.withoutForeignState === undefined) return translate(asked);
-  const cleaned = dialect.withoutForeignState(parseBody(body));
-  if (cleaned === undefined) return forward(asked, asked, []);
-  const bytes = Buffer.from(JSON.stringify(cleaned.body));
-  const request = dialect.readRequest(bytes);
-  return isFault(request) ? request : forward(asked, { body: bytes, request }, cleaned.dropped);
+  if (!isForwarded(dialect, route)) return translate(asked);
+  const { bytes } = body;
+  const { vendor } = route.upstream;
+  const cleaned = dialect.mayHoldForeignState(bytes, vendor)
+    ? dialect.withoutForeignState(parseBody(bytes), vendor)
+    : undefined;
+  if (cleaned === undefined) return forward(asked, asked.request, bytes, []);
+  const cleanedBytes = Buffer.from(JSON.stringify(cleaned.body));
+  const request = dialect.readRequest(cleanedBytes);
+  return isFault(request) ? request : forward(asked, request, cleanedBytes, cleaned.dropped);
 }
 
+/** `bytes` under the provider's names, and without the URLs that this provider is known not to take. */
 function forward(
+  asked: LaneRequest,
+  request: WatchedRequest,
+  bytes: Buffer,
+  dropped: readonly string[],
+): LaneChoice | Fault {
+  const { dialect, media } = asked;
+  if (media.size === 0) return forwardBytes(asked, request, bytes, dropped);
+  const splices = request.mediaUrls.flatMap(({ url, start, end }): Splice[] => {
+    const inline = media.get(url);
+    if (inline === undefined) return [];
+    return [{ start, end, bytes: Buffer.from(`"${formatDataUrl(inline.mediaType, inline.base64)}"`) }];
+  });
+  const spliced = spliceBytes(bytes, splices);
+  const splicedRequest = dialect.readRequest(spliced);
+  return isFault(splicedRequest) ? splicedRequest : forwardBytes(asked, splicedRequest, spliced, dropped);
+}
+
+function forwardBytes(
   { exchange, dialect, route, model }: LaneRequest,
-  { body, request }: { readonly body: Buffer; readonly request: WatchedRequest },
+  request: WatchedRequest,
+  bytes: Buffer,
   dropped: readonly string[],
 ): LaneChoice {
   const { upstream, providerModel } = route;
@@ -86,12 +92,13 @@ function forward(
       dialect: dialect.forward,
       hidesUsageChunk: dialect.hidesUsageChunk(request),
       modelName: jsonName(model.config.id),
+      requestId: exchange.publicId,
     }),
     request: {
       origin: upstream.origin,
       path: `${upstream.basePath}${dialect.forwardPath}${queryOf(exchange.intake)}`,
       headers: forwardHeaders(providerHeaders(upstream, request.stream), dialect.name, exchange.intake),
-      body: dialect.forwardBody(body, request, providerModel),
+      body: dialect.forwardBody(bytes, request, providerModel),
     },
     dropped,
   };
@@ -101,14 +108,17 @@ function translate({
   exchange,
   dialect,
   route,
+  body,
   request,
-  understood,
   model,
+  media,
 }: LaneRequest): LaneChoice | Fault {
-  if (understood === undefined) return fault('internal_error', 'An internal error occurred. Please retry.');
+  const understood = body.understand();
+  if (isFault(understood)) return understood;
   const { upstream } = route;
   const provider = providerCodecs[upstream.protocol];
-  const encoded = provider.encodeRequest(understood.turn, targetOf(model, route));
+  const turn = media.size === 0 ? understood.turn : withInlineMedia(understood.turn, media);
+  const encoded = provider.encodeRequest(turn, targetOf(model, route));
   if (isFault(encoded)) return encoded;
   return {
     kind: 'translate',
@@ -121,7 +131,8 @@ function translate({
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
         body: understood.json,
       },
-      encodeStreamFault: dialect.forward.encodeStreamFault,
+      issuer: upstream.vendor,
+      encodeStreamFault: (refusal) => dialect.forward.encodeStreamFault(refusal, exchange.publicId),
     }),
     request: {
       origin: upstream.origin,
@@ -167,8 +178,4 @@ export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[
 
 function queryOf(intake: RequestIntake): string {
   return intake.query ? `?${intake.query}` : '';
-}
-
-function parseBody(body: Buffer): JsonObject {
-  return JSON.parse(body.toString('utf8')) as JsonObject;
 }

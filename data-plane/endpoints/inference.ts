@@ -21,19 +21,19 @@ import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, needsUnderstanding, type UnderstoodBody, understand } from './choose-lane.ts';
+import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
+import { RequestBody } from './request-body.ts';
+import { fetchMedia, judgeMedia } from './request-media.ts';
 import { buildRecord, openFacts, type RequestFacts, type RequestResult, unbilled } from './request-record.ts';
 
 /** A request that passed every check and holds its money. */
 interface AdmittedRequest {
-  /** Let go of once content has been sent: no other provider will be asked then, and streams last. */
-  body: Buffer;
+  readonly body: RequestBody;
   readonly request: WatchedRequest;
   /** The endpoint's own, or the one that the body turned out to be in. */
   readonly dialect: ClientDialect;
-  readonly understood: UnderstoodBody | undefined;
   readonly model: CompiledModel;
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
@@ -94,7 +94,7 @@ export class InferenceEndpoint {
   ): Promise<void> {
     let admitted: AdmittedRequest | Fault;
     try {
-      admitted = await this.#admit(facts, snapshot, body);
+      admitted = await this.#admit(exchange, facts, snapshot, body);
     } catch (error) {
       admitted = unexpectedFault(this.#gateway, exchange, error);
     }
@@ -118,12 +118,13 @@ export class InferenceEndpoint {
   }
 
   async #admit(
+    exchange: Exchange,
     facts: RequestFacts,
     snapshot: CompiledSnapshot,
-    body: Buffer,
+    bytes: Buffer,
   ): Promise<AdmittedRequest | Fault> {
     const { quotas, spool, clock, random } = this.#gateway;
-    const read = this.#read(body);
+    const read = this.#read(bytes);
     if (isFault(read)) return read;
     const { dialect, request } = read;
     this.#noteRequest(facts, request);
@@ -137,15 +138,19 @@ export class InferenceEndpoint {
     const price = priceAt(model.prices, clock.nowMs());
     const attempts = planAttempts(model, dialect.forwardProtocol, random);
     if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
-    const understood = needsUnderstanding(dialect, attempts, body) ? understand(dialect, body) : undefined;
+    const body = new RequestBody(dialect, bytes);
+    // The best route speaks the client's dialect if any does: otherwise a body that cannot be understood is refused here.
+    const understood = attempts.some((route) => isForwarded(dialect, route)) ? undefined : body.understand();
     if (isFault(understood)) return understood;
+    const mediaFault = await judgeMedia(this.#gateway, exchange, request);
+    if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
       worstCaseNano: worstCaseCost(request, model.config, price, mayWriteHourCache),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, dialect, request, understood, model, price, attempts, hold };
+    return isFault(hold) ? hold : { body, dialect, request, model, price, attempts, hold };
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
@@ -166,37 +171,51 @@ export class InferenceEndpoint {
 
   /** Tries the planned routes in turn, until one answers, the client's own mistake shows or content has been sent. */
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
-    let end: ForwardEnd = { outcome: CLIENT_LEFT, lane: undefined };
+    let end: ForwardEnd | undefined;
+    let inexpressible: ForwardEnd | undefined;
     for (const route of admitted.attempts) {
-      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end.lane };
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
+      const media = await fetchMedia(this.#gateway, exchange, { upstream: route.upstream, ...admitted });
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
+      const choice = isFault(media) ? media : chooseLane({ exchange, route, media, ...admitted });
+      if (isFault(choice)) {
+        // Another route may have the words for it; what a provider has answered tells more than that this one has not.
+        inexpressible ??= { outcome: notExpressible(choice), lane: undefined };
+        continue;
+      }
       facts.upstream = route.upstream;
-      const choice = chooseLane({ exchange, route, ...admitted });
-      if (isFault(choice))
-        return {
-          outcome: { kind: 'failed', fault: choice, retryable: false, reason: 'not_expressible' },
-          lane: undefined,
-        };
       facts.lane = choice.kind;
-      const { upstreams, watch, silenceLimits } = this.#gateway;
-      const attempt = new Attempt({
-        client: upstreams,
-        watch,
-        limits: silenceLimits,
-        lane: choice.lane,
-        writer: exchange.writer,
-        request: choice.request,
-        stream: admitted.request.stream,
-        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
-      });
-      attempt.onFirstContent = () => {
-        facts.firstTokenMs = Math.round(this.#gateway.clock.monotonicMs() - exchange.startedAtMs);
-        admitted.body = RELEASED_BODY;
-      };
-      end = { outcome: await attempt.outcome, lane: choice.lane };
+      end = await this.#attempt(exchange, facts, admitted, route, choice);
       this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
-    return end;
+    return end ?? inexpressible ?? { outcome: CLIENT_LEFT, lane: undefined };
+  }
+
+  async #attempt(
+    exchange: Exchange,
+    facts: RequestFacts,
+    admitted: AdmittedRequest,
+    route: CompiledRoute,
+    { lane, request, dropped }: LaneChoice,
+  ): Promise<ForwardEnd> {
+    const { upstreams, watch, silenceLimits, clock } = this.#gateway;
+    const attempt = new Attempt({
+      client: upstreams,
+      watch,
+      limits: silenceLimits,
+      lane,
+      writer: exchange.writer,
+      request,
+      stream: admitted.request.stream,
+      successHeaders: successHeaders(exchange, admitted, route, dropped),
+    });
+    attempt.onFirstContent = () => {
+      facts.firstTokenMs = Math.round(clock.monotonicMs() - exchange.startedAtMs);
+      // No other provider will be asked now, and streams last.
+      admitted.body.forget();
+    };
+    return { outcome: await attempt.outcome, lane };
   }
 
   /** Answers a request that never reached a provider. */
@@ -223,7 +242,6 @@ export class InferenceEndpoint {
   }
 }
 
-const RELEASED_BODY = Buffer.alloc(0);
 const CLIENT_LEFT: AttemptOutcome = { kind: 'client_left' };
 const REASONING_EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']);
 
@@ -241,6 +259,10 @@ function checkReasoningEffort(
     `'${param}' must be one of none, minimal, low, medium, high, xhigh.`,
     { param },
   );
+}
+
+function notExpressible(refusal: Fault): AttemptOutcome {
+  return { kind: 'failed', fault: refusal, retryable: false, reason: 'not_expressible' };
 }
 
 function unavailable(model: string): Fault {
@@ -320,7 +342,7 @@ function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDial
       return;
     case 'failed':
       if (exchange.writer.committed)
-        exchange.writer.breakOff(dialect.forward.encodeStreamFault(outcome.fault));
+        exchange.writer.breakOff(dialect.forward.encodeStreamFault(outcome.fault, exchange.publicId));
       else answerFault(exchange, outcome.fault);
       return;
     case 'client_left':

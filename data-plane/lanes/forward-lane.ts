@@ -16,6 +16,8 @@ export interface ForwardLaneOptions {
   readonly hidesUsageChunk: boolean;
   /** The catalog id as a JSON string, quotes included. */
   readonly modelName: Buffer;
+  /** Public id of the request. */
+  readonly requestId: string;
 }
 
 /** The lane of equal dialects: bytes pass, only the model name is changed. */
@@ -59,6 +61,7 @@ export class ForwardLane implements AnswerLane {
   }
 
   encodeStreamFault(fault: Fault): Buffer {
-    return this.#options.dialect.encodeStreamFault(fault, this.#reader.nextSequenceNumber);
+    const { dialect, requestId } = this.#options;
+    return dialect.encodeStreamFault(fault, requestId, this.#reader.nextSequenceNumber);
   }
 }

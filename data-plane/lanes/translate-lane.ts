@@ -1,5 +1,6 @@
 import type { AnswerIdentity, ClientCodec, JsonObject, ProviderCodec } from '#data-plane/dialects/codec.ts';
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
+import { issuedBy } from '#data-plane/dialects/signature-envelope.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import type { Fault } from '#shared/fault.ts';
@@ -11,6 +12,8 @@ export interface TranslateLaneOptions {
   readonly client: ClientCodec;
   readonly provider: ProviderCodec;
   readonly answer: AnswerIdentity;
+  /** Vendor whose answer it is: only it can read the opaque state in it. */
+  readonly issuer: string;
   /** The client dialect's error event for a stream in which nothing was said yet. */
   readonly encodeStreamFault: (fault: Fault) => Buffer;
 }
@@ -35,27 +38,29 @@ export class TranslateLane implements AnswerLane {
   }
 
   openRelay(writer: ResponseWriter): AnswerRelay {
-    const { client, provider, answer } = this.#options;
+    const { client, provider, answer, issuer } = this.#options;
     this.#relay = new TranslateRelay({
       writer,
       provider,
+      issuer,
       createEncoder: (write) => client.createStreamEncoder(answer, write),
     });
     return this.#relay;
   }
 
   readBody(body: Buffer, retryAfterMs: number | undefined): Buffer | ProviderFault | undefined {
-    const { client, provider, answer } = this.#options;
+    const { client, provider, answer, issuer } = this.#options;
     const parsed = parseObject(body);
     if (parsed === undefined) return this.readFault(200, retryAfterMs, body);
     const events: TurnEvent[] = [];
     let failure: Fault | undefined;
-    provider.decodeBody(parsed, (event) => {
+    const emit = issuedBy(issuer, (event) => {
       if (event.kind === 'turn_fault') failure = event.fault;
       else if (event.kind === 'usage') this.#usage = event.usage;
       else if (event.kind === 'part_delta') this.#textBytes += Buffer.byteLength(event.text);
       events.push(event);
     });
+    provider.decodeBody(parsed, emit);
     if (failure !== undefined) return { fault: failure, retryable: true };
     if (events.at(-1)?.kind !== 'turn_end') return undefined;
     return Buffer.from(JSON.stringify(client.encodeBody(answer, events)));

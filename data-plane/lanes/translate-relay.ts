@@ -1,6 +1,7 @@
 import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts';
 import { type ProviderFault, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
+import { issuedBy } from '#data-plane/dialects/signature-envelope.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { ResponseWriter } from '#data-plane/http/response-writer.ts';
 import { SseFrames } from '#data-plane/http/sse-frames.ts';
@@ -14,6 +15,8 @@ const MAX_HELD_CHARACTERS = 256 * 1024;
 export interface TranslateRelayOptions {
   readonly writer: Pick<ResponseWriter, 'write'>;
   readonly provider: ProviderCodec;
+  /** Vendor whose answer it is. */
+  readonly issuer: string;
   /** Makes the encoder of the client's dialect on top of `write`. */
   readonly createEncoder: (write: (bytes: string) => void) => StreamEncoder;
 }
@@ -40,12 +43,12 @@ export class TranslateRelay implements AnswerRelay {
   /** A choice has ended, so that the counts are the provider's last word. */
   #isFinal = false;
 
-  constructor({ writer, provider, createEncoder }: TranslateRelayOptions) {
+  constructor({ writer, provider, issuer, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
     this.#encoder = createEncoder((bytes) => {
       this.#out += bytes;
     });
-    this.#decoder = provider.createStreamDecoder((event) => this.#onEvent(event));
+    this.#decoder = provider.createStreamDecoder(issuedBy(issuer, (event) => this.#onEvent(event)));
   }
 
   /**

@@ -58,6 +58,7 @@ export const apiKeys = pgTable(
     uniqueIndex('api_keys_previous_digest_key').on(table.previousDigest),
     uniqueIndex('api_keys_account_external_id_key').on(table.accountId, table.externalId),
     index('api_keys_account_idx').on(table.accountId, table.id),
+    index('api_keys_metadata_idx').using('gin', sql`${table.metadata} jsonb_path_ops`),
     check('api_keys_status_known', sql`${table.status} in ('active', 'disabled', 'deleted')`),
     check('api_keys_limits_positive', sql`${table.rpmLimit} > 0 and ${table.tpmLimit} > 0`),
     check('api_keys_concurrency_positive', sql`${table.concurrencyLimit} > 0`),

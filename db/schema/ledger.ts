@@ -52,7 +52,9 @@ export const ledgerTransactions = pgTable(
   'ledger_transactions',
   {
     id: uuid('id').primaryKey(),
-    kind: text('kind', { enum: ['usage', 'credit_grant', 'top_up', 'refund', 'dispute', 'reversal'] }).notNull(),
+    kind: text('kind', {
+      enum: ['usage', 'credit_grant', 'credit_allocation', 'top_up', 'refund', 'dispute', 'reversal'],
+    }).notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     description: text('description').notNull(),
     metadata: jsonb('metadata').$type<Record<string, string>>().notNull().default({}),

@@ -80,6 +80,58 @@ export const usageSpoolWallets = pgTable(
   ],
 );
 
+/** What each key has spent of its budget in one period. The wallet is `key:<id>:<period label>`. */
+export const usageBudgets = pgTable(
+  'usage_budgets',
+  {
+    wallet: text('wallet').primaryKey(),
+    apiKeyId: uuid('api_key_id').notNull(),
+    period: text('period').notNull(),
+    spentNano: bigint('spent_nano', { mode: 'bigint' }).notNull(),
+    /** Counts settlements; guards the copy in Redis against reordering. */
+    sequence: bigint('sequence', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [
+    index('usage_budgets_key_idx').on(table.apiKeyId, table.period),
+    index('usage_budgets_period_idx').on(table.period),
+  ],
+);
+
+/** What each open spool has had settled from each budget. */
+export const usageSpoolBudgets = pgTable(
+  'usage_spool_budgets',
+  {
+    spoolId: text('spool_id').notNull(),
+    wallet: text('wallet').notNull(),
+    settledNano: bigint('settled_nano', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.spoolId, table.wallet] })],
+);
+
+/** The last that each open spool has written of what it was lent: what it may still spend when it falls silent. */
+export const usageSpoolGrants = pgTable(
+  'usage_spool_grants',
+  {
+    spoolId: text('spool_id').notNull(),
+    wallet: text('wallet').notNull(),
+    grantedNano: bigint('granted_nano', { mode: 'bigint' }).notNull(),
+    returnedNano: bigint('returned_nano', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.spoolId, table.wallet] })],
+);
+
+/** Requests that cost more than was held for them: how far a balance can have been overrun, and by what. */
+export const usageExcesses = pgTable(
+  'usage_excesses',
+  {
+    requestId: uuid('request_id').primaryKey(),
+    accountId: uuid('account_id').notNull(),
+    apiKeyId: uuid('api_key_id').notNull(),
+    excessNano: bigint('excess_nano', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [index('usage_excesses_account_idx').on(table.accountId, table.requestId)],
+);
+
 /** Totals per account and UTC day, for `GET /v1/usage`. Moved in the ingest transaction. */
 export const usageDays = pgTable(
   'usage_days',

@@ -71,7 +71,14 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
   await seedCatalog(database);
   const server = await startApiServer(
     { database, redis: link.client, sealingKey },
-    { development: options.development ?? false, logger, bindAddress: '127.0.0.1', port: 0 },
+    {
+      development: options.development ?? false,
+      logger,
+      bindAddress: '127.0.0.1',
+      port: 0,
+      trustedProxies: ['127.0.0.1'],
+      consoleOrigins: ['https://console.example.com'],
+    },
   );
   const url = `http://127.0.0.1:${server.port}/graphql`;
 

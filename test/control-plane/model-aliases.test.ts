@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { MAX_ALIASES_PER_KEY } from '#control-plane/catalog/set-alias.ts';
+import { MAX_ALIASES_PER_KEY } from '#control-plane/catalog/alias-rules.ts';
 import { startTestApi, type TestApi } from './api-fixture.ts';
 
 let api: TestApi;

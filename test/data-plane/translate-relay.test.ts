@@ -14,6 +14,7 @@ function openRelay(): { relay: TranslateRelay; sent: () => string } {
       },
     },
     provider: MESSAGES_PROVIDER,
+    issuer: 'anthropic',
     createEncoder: (write) =>
       responsesClient.createStreamEncoder(
         { idSeed: '0'.repeat(32), model: 'anthropic/one', createdAt: 1, body: { model: 'x', input: 'hi' } },

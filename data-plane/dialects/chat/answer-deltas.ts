@@ -12,7 +12,19 @@ interface StartedPart {
   readonly start: PartStart;
   /** Position among the calls of its choice. */
   readonly callIndex: number;
+  /** See {@link ChoiceProgress.place}. */
+  readonly place: number;
   text: string;
+}
+
+/** How far a choice has come. */
+interface ChoiceProgress {
+  callCount: number;
+  textLength: number;
+  /** How many signed thoughts, calls and texts came so far; all text counts once, as it is joined. */
+  place: number;
+  readonly details: JsonValue[];
+  toldDetails: number;
 }
 
 /**
@@ -23,8 +35,9 @@ export class AnswerDeltas {
   readonly #legacy: boolean;
   readonly #emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void;
   readonly #parts = new Map<number, StartedPart>();
-  readonly #callCounts = new Map<number, number>();
-  readonly #textLengths = new Map<number, number>();
+  readonly #choices = new Map<number, ChoiceProgress>();
+  /** Citations of each choice, told together when it ends. */
+  readonly #citations = new Map<number, JsonObject[]>();
 
   constructor(
     answer: AnswerIdentity,
@@ -59,8 +72,11 @@ export class AnswerDeltas {
     }
   }
 
-  finishReason(event: Extract<TurnEvent, { kind: 'choice_end' }>): string {
-    const { choice, reason } = event;
+  /** Tells what was kept back of the choice, and why it ended. */
+  endChoice({ choice, reason }: Extract<TurnEvent, { kind: 'choice_end' }>): string {
+    this.#tellDetails(choice);
+    const annotations = this.#citations.get(choice);
+    if (annotations !== undefined) this.#emit(choice, { annotations }, null);
     if (reason === 'tool_calls' && this.#legacy) return 'function_call';
     // A refusal in words is an ordinary end here; one without words has no other name.
     const said = [...this.#parts.values()].some(
@@ -69,11 +85,34 @@ export class AnswerDeltas {
     return reason === 'refusal' && said ? 'stop' : CLIENT_FINISH_REASONS[reason];
   }
 
+  #progressOf(choice: number): ChoiceProgress {
+    const known = this.#choices.get(choice);
+    if (known !== undefined) return known;
+    const progress: ChoiceProgress = { callCount: 0, textLength: 0, place: 0, details: [], toldDetails: 0 };
+    this.#choices.set(choice, progress);
+    return progress;
+  }
+
+  /**
+   * The thoughts so far, all of them each time: SDKs keep only the last piece of a field that they do not know. Nearly
+   * always that is once, before the first word; a client that joins the pieces gives some back twice, which does no harm.
+   */
+  #tellDetails(choice: number): void {
+    const progress = this.#progressOf(choice);
+    const { details, toldDetails } = progress;
+    if (details.length === toldDetails) return;
+    progress.toldDetails = details.length;
+    this.#emit(choice, { reasoning_details: [...details] }, null);
+  }
+
   #start(start: PartStart): void {
-    const callIndex = this.#callCounts.get(start.choice) ?? 0;
-    this.#parts.set(start.index, { start, callIndex, text: '' });
+    if (start.part !== 'reasoning') this.#tellDetails(start.choice);
+    const progress = this.#progressOf(start.choice);
+    const { callCount: callIndex, place } = progress;
+    this.#parts.set(start.index, { start, callIndex, place, text: '' });
     if (start.part !== 'tool_call') return;
-    this.#callCounts.set(start.choice, callIndex + 1);
+    progress.place += 1;
+    progress.callCount += 1;
     const called = { name: start.name, arguments: '' };
     if (this.#legacy) {
       this.#emit(start.choice, { function_call: called }, null);
@@ -94,7 +133,7 @@ export class AnswerDeltas {
     part.text += event.text;
     switch (part.start.part) {
       case 'text':
-        this.#textLengths.set(choice, (this.#textLengths.get(choice) ?? 0) + event.text.length);
+        this.#noteText(this.#progressOf(choice), event.text);
         this.#emit(choice, { content: event.text }, logprobsOf('content', event.logprobs));
         return;
       case 'refusal':
@@ -109,6 +148,11 @@ export class AnswerDeltas {
     }
   }
 
+  #noteText(progress: ChoiceProgress, text: string): void {
+    if (progress.textLength === 0 && text !== '') progress.place += 1;
+    progress.textLength += text.length;
+  }
+
   #argumentsDelta(part: StartedPart, text: string): JsonObject {
     if (this.#legacy) return { function_call: { arguments: text } };
     return { tool_calls: [{ index: part.callIndex, function: { arguments: text } }] };
@@ -119,25 +163,29 @@ export class AnswerDeltas {
     const part = this.#parts.get(event.index);
     if (part === undefined || part.start.part === 'tool_call') return;
     const summary = part.start.summary ?? false;
-    const details = encodeDetail(part.text, summary, event.signature);
-    this.#emit(part.start.choice, { reasoning_details: details }, null);
+    const progress = this.#progressOf(part.start.choice);
+    progress.details.push(...encodeDetail(part.text, summary, event.signature, part.place));
+    progress.place += 1;
   }
 
+  /** Clients keep the last list that they are sent, so there may be only one. */
   #cite(event: Extract<TurnEvent, { kind: 'part_citation' }>): void {
     const part = this.#parts.get(event.index);
     if (part === undefined || event.url === undefined) return;
     const { choice } = part.start;
-    const before = (this.#textLengths.get(choice) ?? 0) - part.text.length;
+    const before = this.#progressOf(choice).textLength - part.text.length;
     const found = event.citedText ? part.text.lastIndexOf(event.citedText) : -1;
     const start = found === -1 ? part.text.length : found;
     const cited = found === -1 ? 0 : (event.citedText?.length ?? 0);
-    const citation = {
+    const url_citation = {
       start_index: before + start,
       end_index: before + start + cited,
       url: event.url,
       title: event.title ?? '',
     };
-    this.#emit(choice, { annotations: [{ type: 'url_citation', url_citation: citation }] }, null);
+    const citations = this.#citations.get(choice) ?? [];
+    citations.push({ type: 'url_citation', url_citation });
+    this.#citations.set(choice, citations);
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */

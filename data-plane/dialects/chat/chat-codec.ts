@@ -4,6 +4,7 @@ import { createChatStreamDecoder, decodeChatBody } from './decode-response.ts';
 import { encodeChatRequest } from './encode-request.ts';
 import { createChatStreamEncoder, encodeChatBody } from './encode-response.ts';
 import { readProviderFault } from './provider-faults.ts';
+import { readsUrl } from './provider-traits.ts';
 
 /** OpenAI Chat Completions, as clients speak it. */
 export const chatClientCodec: ClientCodec = {
@@ -16,6 +17,7 @@ export const chatClientCodec: ClientCodec = {
 export const chatProviderCodec: ProviderCodec = {
   protocol: 'chat',
   encodeRequest: encodeChatRequest,
+  readsUrl: (media, _, vendor) => readsUrl(media, vendor),
   createStreamDecoder: createChatStreamDecoder,
   decodeBody: decodeChatBody,
   readProviderFault,

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/diale
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import { cacheMarkOf } from './cache-mark.ts';
 import { decodeContent } from './decode-content.ts';
-import { decodeThoughts } from './reasoning-details.ts';
+import { decodeThoughts, orderAnswer } from './reasoning-details.ts';
 
 export interface DecodedMessages {
   readonly messages: readonly TurnMessage[];
@@ -124,13 +124,12 @@ function decodeAssistant(
   const thoughts = decodeThoughts(message);
   const refusal = filledText(message.refusal);
   const audio = objectOf(message.audio);
-  const parts: Part[] = [
-    ...thoughts,
+  const parts = orderAnswer(thoughts, [
     ...content,
     ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal } as const]),
     ...(audio === undefined ? [] : [{ kind: 'native', family: 'chat', value: { audio } } as const]),
     ...calls.parts,
-  ];
+  ]);
   const hasAnswer = parts.length > 0 || (message.content !== undefined && message.content !== null);
   if (!hasAnswer && !ANSWER_FIELDS.some((field) => isGiven(message[field]))) {
     return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');

@@ -9,6 +9,8 @@ export interface MessageContext {
   readonly instructions: readonly string[];
 }
 
+/** Whoever calls the encoder fetches what the provider takes as data only. */
+const NOT_FETCHED = 'it takes data, and the URL was not fetched';
 const AUDIO_FORMATS: ReadonlyMap<string, string> = new Map([
   ['audio/wav', 'wav'],
   ['audio/x-wav', 'wav'],
@@ -77,7 +79,7 @@ function encodeImage(
 
 function encodeAudio(source: BinarySource, path: string, losses: ChatLosses): JsonObject | undefined {
   if (source.kind !== 'base64') {
-    losses.admits('content.audio.url', path);
+    if (losses.admits('content.audio.url', path)) losses.refuse(path, NOT_FETCHED);
     return undefined;
   }
   if (!losses.admits('content.audio', path)) return undefined;
@@ -98,7 +100,12 @@ function encodeDocument(
     if (!losses.admits('content.document.file_id', path)) return undefined;
     return { type: 'file', file: { file_id: source.id } };
   }
-  if (!losses.admits(`content.document.${source.kind}`, path)) return undefined;
+  const feature = `content.document.${source.kind}` as const;
+  if (!losses.admits(feature, path)) return undefined;
+  if (source.kind === 'url' && losses.outcomeOf(feature) === 'emulated') {
+    losses.refuse(path, NOT_FETCHED);
+    return undefined;
+  }
   if (form === 'document_url') return { type: 'document_url', document_url: urlOf(source) };
   const filename = part.filename ?? part.title ?? 'document.pdf';
   return { type: 'file', file: { filename, file_data: urlOf(source) } };

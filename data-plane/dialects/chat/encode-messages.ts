@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
 import { encodeContentPart, type MessageContext } from './encode-content.ts';
 import type { ChatLosses } from './loss-rules.ts';
-import type { ProviderTraits } from './provider-traits.ts';
+import { providerCallId } from './provider-call-id.ts';
 import { parsedEntries } from './reasoning-details.ts';
 import { type ChatMessage, DETAILS_KIND } from './wire.ts';
 
@@ -203,15 +202,6 @@ function detailsOf(part: PartOf<'reasoning'>): JsonValue[] {
     ? [{ type: 'reasoning.summary', summary: part.text }]
     : [{ type: 'reasoning.text', text: part.text }];
 }
-
-/** The call's id where the vendor takes it, else a digest in letters and digits that is the same every time. */
-function providerCallId(id: string, traits: ProviderTraits): string {
-  if (traits.callIds === undefined || traits.callIds.test(id)) return id;
-  const digest = createHash('sha256').update(id).digest('base64url').replace(/[-_]/g, '0');
-  return traits.callIds.test(digest) ? digest : digest.slice(0, SHORT_CALL_ID_LENGTH);
-}
-
-const SHORT_CALL_ID_LENGTH = 9;
 
 function nameOf(message: TurnMessage): JsonObject {
   return message.name === undefined ? {} : { name: message.name };

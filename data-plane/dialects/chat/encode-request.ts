@@ -25,7 +25,6 @@ export function encodeChatRequest(turn: TurnRequest, target: ProviderTarget): En
   const instructions = [format.instruction, tools.instruction].filter((text) => text !== undefined);
   const body: JsonObject = {
     model: target.providerModel,
-    messages: encodeMessages(turn.messages, { traits, losses, instructions }),
     ...streamFields(turn, traits),
     ...samplingFields(turn, target, traits, losses),
     ...tools.fields,
@@ -34,6 +33,8 @@ export function encodeChatRequest(turn: TurnRequest, target: ProviderTarget): En
     ...accountFields(turn, traits, losses),
     ...extraFields(turn, losses),
     ...traits.constants,
+    // Last, so that what the next request adds stands behind all that it shares with this one.
+    messages: encodeMessages(turn.messages, { traits, losses, instructions }),
   };
   if (losses.refusal !== undefined) return losses.refusal;
   return { body, path: '/chat/completions', headers: [], dropped: losses.dropped };

@@ -44,7 +44,7 @@ class ChatStreamEncoder implements StreamEncoder {
         this.#usage = event.usage;
         return;
       case 'choice_end':
-        this.#chunk(event.choice, {}, null, this.#deltas.finishReason(event));
+        this.#chunk(event.choice, {}, null, this.#deltas.endChoice(event));
         return;
       case 'turn_end':
         this.#closed = true;
@@ -111,7 +111,7 @@ export function encodeChatBody(answer: AnswerIdentity, events: readonly TurnEven
   let usage: TurnUsage | undefined;
   for (const event of events) {
     if (event.kind === 'usage') usage = event.usage;
-    else if (event.kind === 'choice_end') draftOf(event.choice).finishReason = deltas.finishReason(event);
+    else if (event.kind === 'choice_end') draftOf(event.choice).finishReason = deltas.endChoice(event);
     else deltas.event(event);
   }
   const ordered = [...drafts.entries()].sort(([a], [b]) => a - b);
@@ -139,6 +139,7 @@ function choiceOf(index: number, draft: ChoiceDraft): JsonObject {
 function join(draft: ChoiceDraft, delta: JsonObject, logprobs: JsonValue): void {
   for (const [name, value] of Object.entries(delta)) {
     if (name === 'tool_calls') joinCalls(draft.toolCalls, value as JsonObject[]);
+    else if (name === 'reasoning_details') draft.message[name] = value;
     else draft.message[name] = joinValue(draft.message[name], value);
   }
   if (typeof logprobs !== 'object' || logprobs === null || Array.isArray(logprobs)) return;

@@ -1,5 +1,6 @@
 import type { LossRule } from '#data-plane/dialects/loss-rule.ts';
 import { dropped, emulated, mapped, refused } from '#data-plane/dialects/loss-rule.ts';
+import type { MediaKind } from '#data-plane/dialects/turn.ts';
 import { CHAT_LOSS_RULES, type ChatFeature } from './loss-rules.ts';
 
 /**
@@ -24,8 +25,14 @@ export interface ProviderTraits {
   readonly switchField: 'thinking' | 'enable_thinking' | 'reasoning.enabled' | 'reasoning_effort' | 'none';
   readonly budgetField: 'thinking_budget' | 'reasoning.max_tokens' | 'none';
   readonly documents: 'file' | 'document_url';
+  /** Fetches pictures and videos by their address. */
+  readonly fetchesMedia: boolean;
   /** What call ids may look like; others are replaced by a digest of theirs, the same in call and result. */
   readonly callIds: RegExp | undefined;
+  /** Refuses call ids as others commonly write them. */
+  readonly refusesForeignCallIds: boolean;
+  /** Fields with thoughts whose mere presence in a message is refused. */
+  readonly refusedThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
   readonly departures: Readonly<Partial<Record<ChatFeature, LossRule>>>;
@@ -62,7 +69,10 @@ const COMPATIBLE: ProviderTraits = {
   switchField: 'none',
   budgetField: 'none',
   documents: 'file',
+  fetchesMedia: true,
   callIds: undefined,
+  refusesForeignCallIds: false,
+  refusedThoughts: [],
   constants: {},
   departures: { ...openAiOnly, 'content.document.base64': changesTheAnswer },
 };
@@ -108,6 +118,8 @@ const MISTRAL: ProviderTraits = {
   thoughts: 'thinking_parts',
   documents: 'document_url',
   callIds: NINE_LETTERS_OR_DIGITS,
+  refusesForeignCallIds: true,
+  refusedThoughts: ['reasoning_content', 'reasoning', 'reasoning_details'],
   departures: {
     ...openAiOnly,
     user: unknownThere,
@@ -120,6 +132,7 @@ const GROQ: ProviderTraits = {
   ...COMPATIBLE,
   maxTokensField: 'max_completion_tokens',
   thoughts: 'reasoning',
+  refusedThoughts: ['reasoning_content', 'reasoning_details'],
   departures: {
     ...COMPATIBLE.departures,
     logprobs: changesTheAnswer,
@@ -130,6 +143,7 @@ const GROQ: ProviderTraits = {
 
 const MOONSHOT: ProviderTraits = {
   ...COMPATIBLE,
+  fetchesMedia: false,
   endUserField: 'safety_identifier',
   switchField: 'thinking',
   effortField: 'none',
@@ -291,5 +305,28 @@ export function traitsOf(vendor: string): ProviderTraits {
 
 /** The rule that holds for a feature at a vendor. */
 export function chatLossRule(feature: ChatFeature, vendor: string): LossRule {
-  return traitsOf(vendor).departures[feature] ?? CHAT_LOSS_RULES[feature];
+  const rule = traitsOf(vendor).departures[feature] ?? CHAT_LOSS_RULES[feature];
+  const asData = FEATURE_AS_DATA[feature];
+  // What the gateway fetches is sent as data, which this vendor may not take either.
+  if (asData === undefined || rule.outcome !== 'emulated') return rule;
+  const ofData = chatLossRule(asData, vendor);
+  return ofData.outcome === 'refused' ? ofData : rule;
+}
+
+const FEATURE_AS_DATA: Readonly<Partial<Record<ChatFeature, ChatFeature>>> = {
+  'content.audio.url': 'content.audio',
+  'content.document.url': 'content.document.base64',
+};
+
+/** Whether a vendor fetches the URL of a medium; where not, and it takes the bytes, the gateway does. */
+export function readsUrl(media: MediaKind, vendor: string): boolean {
+  switch (media) {
+    case 'image':
+    case 'video':
+      return traitsOf(vendor).fetchesMedia;
+    case 'audio':
+      return chatLossRule('content.audio.url', vendor).outcome !== 'emulated';
+    case 'document':
+      return chatLossRule('content.document.url', vendor).outcome !== 'emulated';
+  }
 }

@@ -1,3 +1,5 @@
+import { MediaUrls } from '#data-plane/dialects/media-url.ts';
+import type { MediaKind } from '#data-plane/dialects/turn.ts';
 import { JSON_KINDS, type JsonKind } from '#data-plane/json/json-watch.ts';
 import { decodeJsonString } from '#data-plane/json/scan-json.ts';
 import { type Fault, fault } from '#shared/fault.ts';
@@ -7,6 +9,22 @@ const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 const ROLE_TEXTS = ROLES.map((role) => ({ role, text: Buffer.from(`"${role}"`) }));
 /** An inline file is at least this long; anything shorter only names one. */
 const INLINE_FILE_BYTES = 1_024;
+/** Where clients of this dialect put a URL. */
+const URL_FIELDS = {
+  [SLOTS.imageUrl]: 'image_url.url',
+  [SLOTS.videoUrl]: 'video_url.url',
+  [SLOTS.fileData]: 'file.file_data',
+  [SLOTS.audioData]: 'input_audio.data',
+  [SLOTS.documentUrl]: 'document_url',
+} as const;
+type UrlSlot = keyof typeof URL_FIELDS | typeof SLOTS.videoFrame;
+/** What stands behind the fields that take a data URL as well as an address. */
+const URL_MEDIA: Partial<Record<UrlSlot, MediaKind>> = {
+  [SLOTS.imageUrl]: 'image',
+  [SLOTS.videoFrame]: 'image',
+  [SLOTS.videoUrl]: 'video',
+  [SLOTS.fileData]: 'document',
+};
 const ABSENT = 0;
 type KindOrAbsent = JsonKind | typeof ABSENT;
 
@@ -20,6 +38,7 @@ export class MessagesReader {
   videos = 0;
   audioBytes = 0;
   fileReferences = 0;
+  readonly mediaUrls = new MediaUrls();
   /** Bytes of content blocks that are not text. */
   mediaBytes = 0;
   #bytes: Buffer = Buffer.alloc(0);
@@ -50,6 +69,7 @@ export class MessagesReader {
     this.audioBytes = 0;
     this.fileReferences = 0;
     this.mediaBytes = 0;
+    this.mediaUrls.reset(bytes);
     this.#bytes = bytes;
     this.#messageIndex = 0;
     this.#openCallIds = [];
@@ -107,7 +127,15 @@ export class MessagesReader {
         this.#blockType = this.#text(kind, start, end);
         return;
       case SLOTS.videoFrame:
+        this.#noteUrl(slot, kind, start, end);
         this.#videoFrames += 1;
+        return;
+      case SLOTS.imageUrl:
+      case SLOTS.videoUrl:
+      case SLOTS.fileData:
+      case SLOTS.audioData:
+      case SLOTS.documentUrl:
+        this.#noteUrl(slot, kind, start, end);
         return;
       case SLOTS.contentBlock:
         this.#endContentBlock(kind, end - start);
@@ -129,6 +157,14 @@ export class MessagesReader {
 
   #text(kind: JsonKind, start: number, end: number): string | undefined {
     return kind === JSON_KINDS.string ? decodeJsonString(this.#bytes, start, end) : undefined;
+  }
+
+  #noteUrl(slot: UrlSlot, kind: JsonKind, start: number, end: number): void {
+    const holds = slot === SLOTS.fileData || slot === SLOTS.audioData ? 'data' : 'url';
+    if (!this.mediaUrls.isUrl(kind, start, end, holds)) return;
+    const field = slot === SLOTS.videoFrame ? `video[${this.#videoFrames}]` : URL_FIELDS[slot];
+    const block = `messages[${this.#messageIndex}].content[${this.#blockIndex}]`;
+    this.mediaUrls.add(`${block}.${field}`, start, end, URL_MEDIA[slot]);
   }
 
   #endContentBlock(kind: JsonKind, size: number): void {

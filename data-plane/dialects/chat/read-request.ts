@@ -15,7 +15,7 @@ import { CHAT_REQUEST_WATCH, SLOTS } from './request-watch.ts';
 
 const TOP_LEVEL_SLOTS = 16;
 const FIRST_MESSAGE_SLOT = SLOTS.message;
-const LAST_MESSAGE_SLOT = SLOTS.toolCallType;
+const LAST_MESSAGE_SLOT = SLOTS.documentUrl;
 const MAX_CHOICES = 128;
 const ABSENT = 0;
 
@@ -199,6 +199,7 @@ class ChatRequestReader implements JsonSink {
         audioBytes: this.#messages.audioBytes,
         fileReferences: this.#messages.fileReferences,
       },
+      mediaUrls: this.#messages.mediaUrls.found,
       modelPlace: parameters.place(SLOTS.model),
       streamOptionsPlace: parameters.place(SLOTS.streamOptions),
       includeUsagePlace: this.#includeUsage,

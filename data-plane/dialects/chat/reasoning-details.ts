@@ -1,23 +1,44 @@
-import { filledText, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
+import { countOf, filledText, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
 import { packSignature, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue, Part, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import { DETAILS_KIND } from './wire.ts';
 
 type Reasoning = Extract<Part, { kind: 'reasoning' }>;
 
+export interface PlacedThought {
+  readonly part: Reasoning;
+  /** How many signed thoughts, calls and texts stood before it, where that is known. */
+  readonly place: number | undefined;
+}
+
 /**
  * `reasoning_details`, the list of typed thoughts of the chat family: what providers send of it, and the slot in which
  * clients of this dialect carry the opaque state of any provider.
  */
-export function decodeThoughts(message: JsonObject): Reasoning[] {
-  const entries = mergeDetails(objectsOf(message.reasoning_details));
+export function decodeThoughts(message: JsonObject): PlacedThought[] {
+  const entries = withoutRepeats(mergeDetails(objectsOf(message.reasoning_details)));
   const told = filledText(message.reasoning_content) ?? filledText(message.reasoning);
   const foreign = entries.map(foreignThought);
   const own = entries.filter((_, index) => foreign[index] === undefined);
-  const thoughts = foreign.filter((thought) => thought !== undefined);
-  if (own.length > 0) thoughts.push(ownThought(own));
-  if (told === undefined || thoughts.some((thought) => thought.text !== '')) return thoughts;
-  return [{ kind: 'reasoning', text: told }, ...thoughts];
+  const thoughts: PlacedThought[] = foreign.flatMap((part, at) =>
+    part === undefined ? [] : [{ part, place: countOf(entries[at]?.index) }],
+  );
+  if (own.length > 0) thoughts.push({ part: ownThought(own), place: undefined });
+  if (told === undefined || thoughts.some(({ part }) => part.text !== '')) return thoughts;
+  return [{ part: { kind: 'reasoning', text: told }, place: undefined }, ...thoughts];
+}
+
+/** A client that joins the pieces of a stream returns some entries of ours twice. */
+function withoutRepeats(entries: readonly JsonObject[]): JsonObject[] {
+  const seen = new Set<string>();
+  return entries.filter((entry) => {
+    const state = filledText(entry.signature) ?? filledText(entry.data);
+    if (state === undefined) return true;
+    const key = `${state} ${textOfDetail(entry)}`;
+    const isNew = !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
 }
 
 /** An entry that we wrote for another provider: its signature is one of our envelopes. */
@@ -27,6 +48,11 @@ function foreignThought(entry: JsonObject): Reasoning | undefined {
   if (signature === undefined || signature.kind === DETAILS_KIND) return undefined;
   const summary = entry.type === 'reasoning.summary';
   return { kind: 'reasoning', text: textOfDetail(entry), signature, ...(summary ? { summary } : {}) };
+}
+
+/** Whether an entry holds the state of a provider of another protocol. */
+export function isForeignDetail(entry: JsonObject): boolean {
+  return foreignThought(entry) !== undefined;
 }
 
 function ownThought(entries: readonly JsonObject[]): Reasoning {
@@ -82,16 +108,43 @@ function joined(last: JsonObject, piece: JsonObject): JsonObject {
   return result;
 }
 
-/** The entry in which a client of this dialect keeps a provider's state; entries of this family go as they came. */
-export function encodeDetail(text: string, summary: boolean, signature: ProviderSignature): JsonValue[] {
+/**
+ * The entry in which a client of this dialect keeps a provider's state; entries of this family go as they came. `place`
+ * says how much of the answer stood before it, see {@link orderAnswer}.
+ */
+export function encodeDetail(
+  text: string,
+  summary: boolean,
+  signature: ProviderSignature,
+  place: number,
+): JsonValue[] {
   if (signature.family === 'chat' && signature.kind === DETAILS_KIND) {
     const entries = parsedEntries(signature.value);
     if (entries !== undefined) return entries;
   }
   const packed = packSignature(signature);
-  if (text === '') return [{ type: 'reasoning.encrypted', data: packed }];
-  if (summary) return [{ type: 'reasoning.summary', summary: text, signature: packed }];
-  return [{ type: 'reasoning.text', text, signature: packed }];
+  if (text === '') return [{ type: 'reasoning.encrypted', data: packed, index: place }];
+  if (summary) return [{ type: 'reasoning.summary', summary: text, signature: packed, index: place }];
+  return [{ type: 'reasoning.text', text, signature: packed, index: place }];
+}
+
+/**
+ * An answer in the order in which it was given, as far as that can be told: some providers refuse their state anywhere
+ * but before the call that it belongs to. Thoughts without a place come first.
+ */
+export function orderAnswer(thoughts: readonly PlacedThought[], others: readonly Part[]): Part[] {
+  if (thoughts.length === 0) return [...others];
+  const rest = others.filter((part) => part.kind !== 'text' || part.text !== '');
+  const unplaced = thoughts.filter(({ place }) => place === undefined).map(({ part }) => part);
+  const placed = thoughts.filter(({ place }) => place !== undefined);
+  const ordered: Part[] = [];
+  let taken = 0;
+  for (const { part, place = 0 } of placed) {
+    const before = Math.max(place - ordered.length, 0);
+    ordered.push(...rest.slice(taken, taken + before), part);
+    taken = Math.min(taken + before, rest.length);
+  }
+  return [...unplaced, ...ordered, ...rest.slice(taken)];
 }
 
 /** The entries inside a signature of this family. */

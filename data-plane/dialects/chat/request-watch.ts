@@ -1,4 +1,4 @@
-import { type JsonWatch, watchFields } from '#data-plane/json/json-watch.ts';
+import { type JsonWatch, type WatchedValue, watchFields } from '#data-plane/json/json-watch.ts';
 
 /** Where the scan of a chat request reports what it finds. Top-level parameters come first. */
 export const SLOTS = {
@@ -30,6 +30,11 @@ export const SLOTS = {
   toolCall: 29,
   toolCallOwnId: 30,
   toolCallType: 31,
+  imageUrl: 32,
+  videoUrl: 33,
+  fileData: 34,
+  audioData: 35,
+  documentUrl: 36,
   includeUsage: 40,
   stopItem: 41,
   tool: 42,
@@ -37,11 +42,22 @@ export const SLOTS = {
   toolFunction: 44,
   toolFunctionName: 45,
 } as const;
+const IGNORED = -1;
+
+/** A field that holds a URL, or an object that does. */
+function urlHolder(slot: number, field: string): WatchedValue {
+  return { slot, within: { fields: watchFields({ [field]: { slot } }) } };
+}
 
 const contentBlock: JsonWatch = {
   fields: watchFields({
     type: { slot: SLOTS.contentBlockType },
-    video: { slot: -1, within: { items: { slot: SLOTS.videoFrame } } },
+    image_url: urlHolder(SLOTS.imageUrl, 'url'),
+    video_url: urlHolder(SLOTS.videoUrl, 'url'),
+    video: { slot: IGNORED, within: { items: { slot: SLOTS.videoFrame } } },
+    file: { slot: IGNORED, within: { fields: watchFields({ file_data: { slot: SLOTS.fileData } }) } },
+    input_audio: urlHolder(SLOTS.audioData, 'data'),
+    document_url: urlHolder(SLOTS.documentUrl, 'url'),
   }),
 };
 

@@ -6,7 +6,10 @@ import { type GeminiContent, type GeminiPart, type SignaturePlace, UNSIGNED_CALL
 
 export interface ContentContext {
   readonly losses: GeminiLosses;
-  /** The model refuses function calls of the current turn that carry no signature. */
+  /**
+   * The model refuses function calls of the current turn that carry no signature. Older ones are marked all the same, so
+   * that a turn reads alike in every request and a cached prefix stays one.
+   */
   readonly checksSignatures: boolean;
 }
 
@@ -29,11 +32,8 @@ interface OpenCall {
  */
 export function encodeContents(messages: readonly TurnMessage[], context: ContentContext): EncodedContents {
   const writer = new ContentWriter(context);
-  const activeFrom = messages.findLastIndex(
-    (message) => message.role === 'user' && message.parts.some((part) => part.kind !== 'tool_result'),
-  );
   messages.forEach((message, index) => {
-    writer.add(message, `messages[${index}]`, index > activeFrom);
+    writer.add(message, `messages[${index}]`);
   });
   return writer.finish();
 }
@@ -50,12 +50,12 @@ class ContentWriter {
     this.#context = context;
   }
 
-  add(message: TurnMessage, path: string, isActive: boolean): void {
+  add(message: TurnMessage, path: string): void {
     if (message.name !== undefined) this.#context.losses.admits('message.name', `${path}.name`);
     switch (message.role) {
       case 'assistant':
         this.#flushUser();
-        this.#addModel(message, path, isActive);
+        this.#addModel(message, path);
         return;
       case 'user':
         this.#addUser(message, path);
@@ -142,7 +142,7 @@ class ContentWriter {
     return texts.join('\n');
   }
 
-  #addModel(message: TurnMessage, path: string, isActive: boolean): void {
+  #addModel(message: TurnMessage, path: string): void {
     const { losses, checksSignatures } = this.#context;
     const parts = new ModelParts(losses);
     const calls: OpenCall[] = [];
@@ -151,7 +151,7 @@ class ContentWriter {
       if (part.kind === 'tool_call') {
         const isFirstOfStep = calls.length === 0;
         calls.push({ id: part.id, name: part.name });
-        parts.addCall(part, partPath, isActive && isFirstOfStep && checksSignatures);
+        parts.addCall(part, partPath, isFirstOfStep && checksSignatures);
       } else {
         parts.add(part, partPath);
       }

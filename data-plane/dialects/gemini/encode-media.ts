@@ -68,6 +68,13 @@ function encodeMedia(part: MediaPart, path: string, losses: GeminiLosses): Gemin
   }
 }
 
+const VIDEO_PAGE = /^https:\/\/(?:(?:www|m)\.)?(?:youtube\.com\/(?:watch|shorts\/|live\/)|youtu\.be\/)/i;
+
+/** The one kind of address that Gemini itself follows: there are no bytes behind it that anybody else could send. */
+export function isVideoPage(url: string): boolean {
+  return VIDEO_PAGE.test(url);
+}
+
 function typeOf(url: string, media: MediaPart['media']): string {
   const ending = /\.([a-z0-9]+)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
   return TYPES_BY_ENDING[ending] ?? TYPES_BY_KIND[media];

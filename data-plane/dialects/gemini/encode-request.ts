@@ -34,13 +34,14 @@ export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): 
   };
   noteUnheard(turn, target, losses);
   const body: JsonObject = {
-    contents: contents.map(({ role, parts }) => ({ role, parts })),
     ...(instructions.length === 0
       ? {}
       : { systemInstruction: { parts: instructions.map((text) => ({ text })) } }),
     ...(tools.length === 0 ? {} : { tools }),
     ...toolConfig(turn.toolChoice, tools, losses),
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
+    // Last, so that what the next request adds stands behind all that it shares with this one.
+    contents: contents.map(({ role, parts }) => ({ role, parts })),
   };
   if (losses.refusal !== undefined) return losses.refusal;
   return { body, path: pathOf(target.providerModel, turn.stream), headers: [], dropped: losses.dropped };

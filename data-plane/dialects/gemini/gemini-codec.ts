@@ -1,5 +1,6 @@
 import type { ProviderCodec } from '#data-plane/dialects/codec.ts';
 import { createGeminiStreamDecoder, decodeGeminiBody } from './decode-response.ts';
+import { isVideoPage } from './encode-media.ts';
 import { encodeGeminiRequest } from './encode-request.ts';
 import { readGeminiFault } from './faults.ts';
 
@@ -7,6 +8,7 @@ import { readGeminiFault } from './faults.ts';
 export const geminiProviderCodec: ProviderCodec = {
   protocol: 'gemini',
   encodeRequest: encodeGeminiRequest,
+  readsUrl: (_, url) => isVideoPage(url),
   createStreamDecoder: createGeminiStreamDecoder,
   decodeBody: decodeGeminiBody,
   readProviderFault: readGeminiFault,

@@ -110,7 +110,9 @@ export const GEMINI_LOSS_RULES: LossRules<GeminiFeature> = {
   'messages.system': mapped('`systemInstruction`; later ones as marked text of the user'),
   'content.text': carried(),
   'content.media.base64': mapped('`inlineData`'),
-  'content.media.url': mapped('`fileData`, unless the gateway fetched it before'),
+  'content.media.url': emulated(
+    'the gateway fetches it and sends `inlineData`; YouTube pages go as `fileData`',
+  ),
   'content.media.file_id.own': mapped('`fileData`'),
   'content.media.file_id.foreign': refused('only the provider that stored a file can read it'),
   'reasoning.text': dropped('thoughts are told, not read; those with a signature are carried'),

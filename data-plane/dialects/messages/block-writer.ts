@@ -1,3 +1,4 @@
+import { callInput } from '#data-plane/dialects/messages/call-input.ts';
 import type { BlockDelta, MessagesEvent } from '#data-plane/dialects/messages/wire.ts';
 import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
@@ -28,6 +29,12 @@ export class BlockWriter {
   #nextBlock = 0;
   #isBlockOpen = false;
   #signatures: ProviderSignature[] = [];
+  /** Arguments that are no object, gathered to be told as one. */
+  #looseInput: string | undefined;
+  /** Whether the current call has said anything of its arguments. */
+  #hasInput = false;
+  /** Whether the current call is of a free-text tool, which goes out as a function with one parameter `input`. */
+  #isCustom = false;
   /** What the answer holds so far; decides the stop reason. */
   hasCalls = false;
   hasRefusal = false;
@@ -83,6 +90,9 @@ export class BlockWriter {
     if (start.part === 'refusal') this.hasRefusal = true;
     if (start.part !== 'tool_call') return;
     this.hasCalls = true;
+    this.#isCustom = start.custom === true;
+    this.#looseInput = this.#isCustom ? '' : undefined;
+    this.#hasInput = false;
     const id = packCallId(start.callId, start.signature);
     this.#open({ type: 'tool_use', id, name: start.name, input: {}, caller: { type: 'direct' } });
   }
@@ -108,7 +118,7 @@ export class BlockWriter {
 
   #writeText(text: string): void {
     if (this.#kind === 'tool_call') {
-      this.#delta({ type: 'input_json_delta', partial_json: text });
+      this.#writeInput(text);
     } else if (this.#kind === 'reasoning') {
       this.#openProse('thinking');
       this.#delta({ type: 'thinking_delta', thinking: text });
@@ -116,6 +126,24 @@ export class BlockWriter {
       this.#openProse('text');
       this.#delta({ type: 'text_delta', text });
     }
+  }
+
+  /** Clients parse a call's input as it comes, so what does not begin like an object has to wait until it is whole. */
+  #writeInput(text: string): void {
+    if (!this.#hasInput && text.trim() !== '') {
+      this.#hasInput = true;
+      if (!text.trimStart().startsWith('{')) this.#looseInput ??= '';
+    }
+    if (this.#looseInput !== undefined) this.#looseInput += text;
+    else this.#delta({ type: 'input_json_delta', partial_json: text });
+  }
+
+  #endInput(): void {
+    const text = this.#looseInput;
+    this.#looseInput = undefined;
+    if (text === undefined || text === '') return;
+    const input = this.#isCustom ? { input: text } : callInput(text);
+    this.#delta({ type: 'input_json_delta', partial_json: JSON.stringify(input) });
   }
 
   /** A block of prose begins with its first text: only then is it known that there is any. */
@@ -126,6 +154,7 @@ export class BlockWriter {
   }
 
   #end(): void {
+    this.#endInput();
     const [first, ...rest] = this.#signatures;
     const others = first === undefined ? [] : rest;
     if (first !== undefined) {

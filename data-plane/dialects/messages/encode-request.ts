@@ -40,9 +40,8 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
   const body: JsonObject = {
     model: target.providerModel,
     max_tokens: maxTokens,
-    ...systemOf(conversation, output.instruction),
-    messages: [...conversation.messages],
     ...tools,
+    ...systemOf(conversation, output.instruction),
     ...(control.thinking === undefined ? {} : { thinking: control.thinking }),
     ...(Object.keys(outputConfig).length === 0 ? {} : { output_config: outputConfig }),
     ...encodeSampling(turn, target, control.isActive, losses),
@@ -51,6 +50,8 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
     ...encodeUser(turn, losses),
     ...(turn.stream ? { stream: true } : {}),
     ...encodeExtras(turn, writing),
+    // Last, so that what the next request adds stands behind all that it shares with this one.
+    messages: [...conversation.messages],
   };
   loseTheRest(turn, losses);
   if (losses.problem !== undefined) return losses.problem;

@@ -1,12 +1,13 @@
 import type { AnswerIdentity, StreamEncoder } from '#data-plane/dialects/codec.ts';
 import { isJsonObject } from '#data-plane/dialects/json-access.ts';
 import { BlockWriter } from '#data-plane/dialects/messages/block-writer.ts';
-import { callInput } from '#data-plane/dialects/messages/call-input.ts';
+import { callInput, cutCallInput } from '#data-plane/dialects/messages/call-input.ts';
 import { encodeDeltaUsage, encodeUsage } from '#data-plane/dialects/messages/encode-usage.ts';
 import { encodeMessagesStreamFault } from '#data-plane/dialects/messages/faults.ts';
 import type { MessageBody, MessageEnd, MessagesEvent } from '#data-plane/dialects/messages/wire.ts';
 import type { FinishReason, JsonObject, TurnUsage } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { formatId } from '#shared/identifiers.ts';
 
 const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
@@ -31,7 +32,7 @@ export function createStreamEncoder(answer: AnswerIdentity, write: (bytes: strin
       if (event.kind === 'turn_fault') {
         writer.isDone = true;
         // The open block stays open: a client must not take half a tool call for a whole one.
-        write(encodeMessagesStreamFault(event.fault).toString());
+        write(encodeMessagesStreamFault(event.fault, formatId('UsageRecord', answer.idSeed)).toString());
       } else writer.event(event);
     },
     keepAlive: () => (writer.isDone ? '' : PING),
@@ -137,7 +138,8 @@ class MessageWriter {
 class MessageGathering {
   #message: JsonObject = {};
   readonly #content: JsonObject[] = [];
-  #inputJson: string | undefined;
+  /** Arguments of calls as they came. */
+  readonly #inputs = new Map<JsonObject, string>();
 
   add(event: MessagesEvent): void {
     switch (event.type) {
@@ -146,16 +148,10 @@ class MessageGathering {
         return;
       case 'content_block_start':
         this.#content.push({ ...event.content_block });
-        this.#inputJson = undefined;
         return;
       case 'content_block_delta':
         this.#addDelta(event.delta);
         return;
-      case 'content_block_stop': {
-        const block = this.#content.at(-1);
-        if (block !== undefined && this.#inputJson !== undefined) block.input = callInput(this.#inputJson);
-        return;
-      }
       case 'message_delta':
         this.#message = {
           ...this.#message,
@@ -166,6 +162,9 @@ class MessageGathering {
   }
 
   body(): JsonObject {
+    const { stop_reason: reason } = this.#message;
+    const wasCut = reason === 'max_tokens' || reason === 'model_context_window_exceeded';
+    for (const [block, json] of this.#inputs) block.input = wasCut ? cutCallInput(json) : callInput(json);
     return { ...this.#message, content: this.#content };
   }
 
@@ -183,7 +182,7 @@ class MessageGathering {
         block.signature = delta.signature;
         return;
       case 'input_json_delta':
-        this.#inputJson = `${this.#inputJson ?? ''}${delta.partial_json}`;
+        this.#inputs.set(block, `${this.#inputs.get(block) ?? ''}${delta.partial_json}`);
         return;
       case 'citations_delta':
         block.citations = [...(Array.isArray(block.citations) ? block.citations : []), delta.citation];

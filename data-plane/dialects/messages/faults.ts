@@ -11,11 +11,11 @@ export function encodeAnthropicFault(fault: Fault, requestId: string): Buffer {
 }
 
 /** An error in the middle of a stream: the last event of it. */
-export function encodeMessagesStreamFault(fault: Fault, requestId: string | null = null): Buffer {
+export function encodeMessagesStreamFault(fault: Fault, requestId: string): Buffer {
   return Buffer.from(`event: error\ndata: ${JSON.stringify(envelope(fault, requestId))}\n\n`);
 }
 
-function envelope(fault: Fault, requestId: string | null): unknown {
+function envelope(fault: Fault, requestId: string): unknown {
   const { kind, param } = fault;
   const details =
     kind === 'unsupported_parameter' && param !== null && Object.hasOwn(DETAILS_OF_PARAM, param)

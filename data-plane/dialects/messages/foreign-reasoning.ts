@@ -1,20 +1,15 @@
+import type { CleanedRequest } from '#data-plane/dialects/client-dialect.ts';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
-import { unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
+import { ENVELOPE_TRACES, unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 
 /** Bytes that only a history with answers of other providers holds: packed signatures, packed ids, unsigned thoughts. */
-const TRACES: readonly string[] = ['cm1.', '__cm1_', '"signature":""', '"signature": ""'];
+const TRACES: readonly string[] = [...ENVELOPE_TRACES, '"signature":""', '"signature": ""'];
 
 /** True when a request body may hold what {@link dropForeignReasoning} takes out; may be true for nothing. */
 export function mayHoldForeignReasoning(body: Buffer): boolean {
   return TRACES.some((trace) => body.includes(trace));
-}
-
-export interface CleanedRequest {
-  readonly body: JsonObject;
-  /** Fields that were left out, by their path. */
-  readonly dropped: readonly string[];
 }
 
 /**
@@ -31,6 +26,7 @@ export function dropForeignReasoning(body: JsonObject): CleanedRequest | undefin
     const content = message.content.flatMap((block, index): JsonValue[] => {
       if (!isJsonObject(block)) return [block];
       if (!isForeignThought(block)) {
+        if (carriesSignature(block)) dropped.push(`messages[${at}].content[${index}].signature`);
         const own = withOwnIds(block, callIds);
         isChanged ||= own !== block;
         return [own];
@@ -58,6 +54,10 @@ function isForeignThought(block: JsonObject): boolean {
 
 function isPacked(text: string): boolean {
   return unpackSignature(text) !== undefined;
+}
+
+function carriesSignature({ type, id }: JsonObject): boolean {
+  return type === 'tool_use' && typeof id === 'string' && unpackCallId(id).signature !== undefined;
 }
 
 /** The same block when its id is the provider's own already. */

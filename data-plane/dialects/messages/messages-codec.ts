@@ -12,6 +12,7 @@ export const MESSAGES_CLIENT: ClientCodec = { decodeRequest, createStreamEncoder
 export const MESSAGES_PROVIDER: ProviderCodec = {
   protocol: 'messages',
   encodeRequest,
+  readsUrl: () => true,
   createStreamDecoder,
   decodeBody,
   readProviderFault,

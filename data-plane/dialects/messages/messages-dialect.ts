@@ -7,7 +7,7 @@ import { MessagesAnswerReader } from './read-answer.ts';
 export const messagesDialect: ForwardDialect = {
   createAnswerReader: () => new MessagesAnswerReader(),
   readProviderFault,
-  encodeStreamFault: (fault) => encodeMessagesStreamFault(fault),
+  encodeStreamFault: encodeMessagesStreamFault,
   endMarker: Buffer.alloc(0),
   keepAlive: Buffer.from('event: ping\ndata: {"type":"ping"}\n\n'),
 };

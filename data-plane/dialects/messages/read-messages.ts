@@ -1,3 +1,4 @@
+import { MediaUrls } from '#data-plane/dialects/media-url.ts';
 import { JSON_KINDS, type JsonKind } from '#data-plane/json/json-watch.ts';
 import { KnownTexts } from '#data-plane/json/known-texts.ts';
 import { type Fault, fault } from '#shared/fault.ts';
@@ -23,6 +24,7 @@ export class MessagesReader {
   count = 0;
   images = 0;
   fileReferences = 0;
+  readonly mediaUrls = new MediaUrls();
   /** Bytes of content blocks that are not text. */
   mediaBytes = 0;
   #bytes: Buffer = Buffer.alloc(0);
@@ -36,6 +38,8 @@ export class MessagesReader {
   #blockIsRemote = false;
   #innerBlock: number = UNKNOWN;
   #innerIsRemote = false;
+  #innerIndex = 0;
+  #sourceBlockIndex = 0;
 
   reset(bytes: Buffer): void {
     this.failure = undefined;
@@ -43,7 +47,10 @@ export class MessagesReader {
     this.images = 0;
     this.fileReferences = 0;
     this.mediaBytes = 0;
+    this.mediaUrls.reset(bytes);
     this.#bytes = bytes;
+    this.#innerIndex = 0;
+    this.#sourceBlockIndex = 0;
     this.#beginInnerBlock();
     this.#beginBlock();
     this.#beginMessage();
@@ -90,8 +97,17 @@ export class MessagesReader {
       case SLOTS.innerSourceType:
         this.#innerIsRemote = this.#find(REMOTE_SOURCES, kind, start, end) !== UNKNOWN;
         return;
+      case SLOTS.sourceUrl:
+      case SLOTS.innerSourceUrl:
+      case SLOTS.sourceBlockUrl:
+        if (this.mediaUrls.isUrl(kind, start, end)) this.mediaUrls.add(this.#urlParam(slot), start, end);
+        return;
+      case SLOTS.sourceBlock:
+        this.#sourceBlockIndex += 1;
+        return;
       case SLOTS.innerBlock:
         this.#measure(this.#innerBlock, this.#innerIsRemote, end - start);
+        this.#innerIndex += 1;
         this.#beginInnerBlock();
         return;
       case SLOTS.block:
@@ -99,6 +115,8 @@ export class MessagesReader {
           this.#badBlock ??= `content[${this.#blockIndex}]`;
         this.#measure(this.#block, this.#blockIsRemote, end - start);
         this.#blockIndex += 1;
+        this.#innerIndex = 0;
+        this.#sourceBlockIndex = 0;
         this.#beginBlock();
         return;
       case SLOTS.message:
@@ -107,6 +125,13 @@ export class MessagesReader {
         this.#beginMessage();
         return;
     }
+  }
+
+  #urlParam(slot: number): string {
+    const block = `messages[${this.count}].content[${this.#blockIndex}]`;
+    if (slot === SLOTS.innerSourceUrl) return `${block}.content[${this.#innerIndex}].source.url`;
+    if (slot === SLOTS.sourceBlockUrl) return `${block}.source.content[${this.#sourceBlockIndex}].source.url`;
+    return `${block}.source.url`;
   }
 
   #find(texts: KnownTexts, kind: JsonKind, start: number, end: number): number {

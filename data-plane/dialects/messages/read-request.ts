@@ -136,6 +136,7 @@ class MessagesRequestReader implements JsonSink {
       reasoningEffort: undefined,
       endUser: parameters.text(SLOTS.userId) || undefined,
       prompt: { textBytes: body.length - mediaBytes, images, videos: 0, audioBytes: 0, fileReferences },
+      mediaUrls: this.#messages.mediaUrls.found,
       modelPlace: parameters.place(SLOTS.model),
     };
   }

@@ -28,6 +28,10 @@ export const SLOTS = {
   innerSourceType: 28,
   stopSequence: 29,
   tool: 30,
+  sourceUrl: 31,
+  innerSourceUrl: 32,
+  sourceBlock: 33,
+  sourceBlockUrl: 34,
 } as const;
 
 /** Slots below this one hold parameters. */
@@ -38,14 +42,38 @@ const IGNORED = -1;
 const innerBlock: JsonWatch = {
   fields: watchFields({
     type: { slot: SLOTS.innerBlockType },
-    source: { slot: IGNORED, within: { fields: watchFields({ type: { slot: SLOTS.innerSourceType } }) } },
+    source: {
+      slot: IGNORED,
+      within: {
+        fields: watchFields({
+          type: { slot: SLOTS.innerSourceType },
+          url: { slot: SLOTS.innerSourceUrl },
+        }),
+      },
+    },
+  }),
+};
+
+/** A block that a document is made of. */
+const sourceBlock: JsonWatch = {
+  fields: watchFields({
+    source: { slot: IGNORED, within: { fields: watchFields({ url: { slot: SLOTS.sourceBlockUrl } }) } },
   }),
 };
 
 const block: JsonWatch = {
   fields: watchFields({
     type: { slot: SLOTS.blockType },
-    source: { slot: IGNORED, within: { fields: watchFields({ type: { slot: SLOTS.sourceType } }) } },
+    source: {
+      slot: IGNORED,
+      within: {
+        fields: watchFields({
+          type: { slot: SLOTS.sourceType },
+          url: { slot: SLOTS.sourceUrl },
+          content: { slot: IGNORED, within: { items: { slot: SLOTS.sourceBlock, within: sourceBlock } } },
+        }),
+      },
+    },
     content: { slot: IGNORED, within: { items: { slot: SLOTS.innerBlock, within: innerBlock } } },
   }),
 };

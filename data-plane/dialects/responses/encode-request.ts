@@ -42,7 +42,6 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
   const body: JsonObject = {
     model: target.providerModel,
     ...(instructions === undefined ? {} : { instructions }),
-    input: encodeInput(conversation, firstPosition, turn.tools, losses),
     stream: turn.stream,
     store: false,
     ...extras.fields,
@@ -54,6 +53,8 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
   };
   const include = includeList(turn, target, body.include);
   if (include.length > 0) body.include = include;
+  // Last, so that what the next request adds stands behind all that it shares with this one.
+  body.input = encodeInput(conversation, firstPosition, turn.tools, losses);
   if (losses.refusal !== undefined) return losses.refusal;
   return { body, path: '/responses', headers: [], dropped: losses.dropped };
 }

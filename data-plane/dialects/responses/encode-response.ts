@@ -67,6 +67,7 @@ class AnswerWriter {
   /** An item whose last part has ended: it may go on, and how it ended shows only with what follows. */
   #ended: Entry | undefined;
   #itemCount = 0;
+  readonly #ids = new Set<string>();
   #usage: TurnUsage | undefined;
   #reason: FinishReason = 'stop';
   #refused = false;
@@ -202,7 +203,7 @@ class AnswerWriter {
   ): Entry<Item> {
     this.#settle('completed');
     const outputIndex = this.#takeOutputIndex();
-    const id = knownId ?? this.#mintId(prefix, outputIndex);
+    const id = this.#idFor(knownId, prefix, outputIndex);
     const item = create({
       id,
       emit: (type, members) => this.#send(type, { item_id: id, output_index: outputIndex, ...members }),
@@ -259,7 +260,7 @@ class AnswerWriter {
     if (choice !== 0 || family !== 'responses') return;
     this.#settle('completed');
     const outputIndex = this.#takeOutputIndex();
-    const id = filledText(value.id) ?? this.#mintId('item_', outputIndex);
+    const id = this.#idFor(filledText(value.id), 'item_', outputIndex);
     const item = { ...value, id };
     this.#send('response.output_item.added', { output_index: outputIndex, item });
     this.#done(outputIndex, item);
@@ -297,7 +298,11 @@ class AnswerWriter {
     return this.#itemCount - 1;
   }
 
-  #mintId(prefix: string, outputIndex: number): string {
-    return `${prefix}${this.#answer.idSeed}${outputIndex.toString(16).padStart(4, '0')}`;
+  /** The provider's own id, unless an item before has it: some providers come back to an item that has ended. */
+  #idFor(known: string | undefined, prefix: string, outputIndex: number): string {
+    const isFree = known !== undefined && !this.#ids.has(known);
+    const id = isFree ? known : `${prefix}${this.#answer.idSeed}${outputIndex.toString(16).padStart(4, '0')}`;
+    this.#ids.add(id);
+    return id;
   }
 }

@@ -1,8 +1,9 @@
+import { MediaUrls } from '#data-plane/dialects/media-url.ts';
 import { JSON_KINDS, type JsonKind } from '#data-plane/json/json-watch.ts';
 import { KnownTexts } from '#data-plane/json/known-texts.ts';
 import { decodeJsonString } from '#data-plane/json/scan-json.ts';
 import { type Fault, fault } from '#shared/fault.ts';
-import { SLOTS } from './request-watch.ts';
+import { OUTPUT_URLS, SLOTS } from './request-watch.ts';
 
 const ROLES = ['user', 'assistant', 'system', 'developer'];
 const KNOWN_ROLES = new KnownTexts(ROLES);
@@ -27,6 +28,14 @@ const FILE = 1;
 const AUDIO = 2;
 /** An inline file is at least this long; anything shorter only names one. */
 const INLINE_FILE_BYTES = 1_024;
+/** Where clients of this dialect put a URL, by the slot of the field. */
+const URL_FIELDS: Readonly<Record<number, string>> = {
+  [SLOTS.imageUrl]: 'image_url',
+  [SLOTS.fileUrl]: 'file_url',
+  [SLOTS.fileData]: 'file_data',
+  [SLOTS.videoUrl]: 'video_url',
+  [SLOTS.audioData]: 'input_audio.data',
+};
 const ABSENT = 0;
 const UNKNOWN = -1;
 
@@ -41,6 +50,7 @@ export class InputReader {
   images = 0;
   audioBytes = 0;
   fileReferences = 0;
+  readonly mediaUrls = new MediaUrls();
   /** Bytes of content parts that are not text. */
   mediaBytes = 0;
   #bytes: Buffer = Buffer.alloc(0);
@@ -65,6 +75,7 @@ export class InputReader {
     this.audioBytes = 0;
     this.fileReferences = 0;
     this.mediaBytes = 0;
+    this.mediaUrls.reset(bytes);
     this.#bytes = bytes;
     if (this.#callIds.size > 0) this.#callIds = new Set();
     this.#hasCompactedPast = false;
@@ -117,7 +128,18 @@ export class InputReader {
         this.count += 1;
         this.#beginItem();
         return;
+      default:
+        this.#noteUrl(slot, kind, start, end);
     }
+  }
+
+  #noteUrl(slot: number, kind: JsonKind, start: number, end: number): void {
+    const isOutput = slot >= SLOTS.imageUrl + OUTPUT_URLS;
+    const field = isOutput ? slot - OUTPUT_URLS : slot;
+    const holds = field === SLOTS.fileData || field === SLOTS.audioData ? 'data' : 'url';
+    if (!this.mediaUrls.isUrl(kind, start, end, holds)) return;
+    const part = `input[${this.count}].${isOutput ? 'output' : 'content'}[${this.#partIndex}]`;
+    this.mediaUrls.add(`${part}.${URL_FIELDS[field]}`, start, end);
   }
 
   #find(texts: KnownTexts, kind: JsonKind, start: number, end: number): number {

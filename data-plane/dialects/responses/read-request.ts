@@ -124,6 +124,7 @@ class ResponsesRequestReader implements JsonSink {
       reasoningEffort: parameters.text(SLOTS.effort),
       endUser: parameters.text(SLOTS.safetyIdentifier) || parameters.text(SLOTS.user) || undefined,
       prompt: { textBytes: body.length - mediaBytes, images, videos: 0, audioBytes, fileReferences },
+      mediaUrls: this.#input.mediaUrls.found,
       modelPlace: parameters.place(SLOTS.model),
     };
   }

@@ -1,4 +1,4 @@
-import { type JsonWatch, watchFields } from '#data-plane/json/json-watch.ts';
+import { type JsonWatch, type WatchedValue, watchFields } from '#data-plane/json/json-watch.ts';
 
 /** Where the scan of a Responses request reports what it finds. Top-level parameters come first. */
 export const SLOTS = {
@@ -27,17 +27,43 @@ export const SLOTS = {
   part: 25,
   partType: 26,
   tool: 27,
+  /** URLs inside `content`; those inside `output` have the same numbers, so many higher: see {@link OUTPUT_URLS}. */
+  imageUrl: 30,
+  fileUrl: 31,
+  fileData: 32,
+  videoUrl: 33,
+  audioData: 34,
 } as const;
 
 /** Slots below this one hold parameters. */
 export const PARAMETER_SLOTS = 17;
+export const OUTPUT_URLS = 10;
 const IGNORED = -1;
 
-const parts: JsonWatch = {
-  items: {
-    slot: SLOTS.part,
-    within: { fields: watchFields({ type: { slot: SLOTS.partType } }) },
-  },
+function imageUrl(slot: number): WatchedValue {
+  // Some clients nest the address as chat does.
+  return { slot, within: { fields: watchFields({ url: { slot } }) } };
+}
+
+function partsWatch(urls: number): JsonWatch {
+  const part = watchFields({
+    type: { slot: SLOTS.partType },
+    image_url: imageUrl(SLOTS.imageUrl + urls),
+    file_url: { slot: SLOTS.fileUrl + urls },
+    file_data: { slot: SLOTS.fileData + urls },
+    video_url: { slot: SLOTS.videoUrl + urls },
+    input_audio: {
+      slot: IGNORED,
+      within: { fields: watchFields({ data: { slot: SLOTS.audioData + urls } }) },
+    },
+  });
+  return { items: { slot: SLOTS.part, within: { fields: part } } };
+}
+
+/** The output of a tool is a list of parts, or a single picture. */
+const output: JsonWatch = {
+  ...partsWatch(OUTPUT_URLS),
+  fields: watchFields({ image_url: imageUrl(SLOTS.imageUrl + OUTPUT_URLS) }),
 };
 
 const item: JsonWatch = {
@@ -45,8 +71,8 @@ const item: JsonWatch = {
     type: { slot: SLOTS.itemType },
     role: { slot: SLOTS.role },
     call_id: { slot: SLOTS.callId },
-    content: { slot: SLOTS.content, within: parts },
-    output: { slot: IGNORED, within: parts },
+    content: { slot: SLOTS.content, within: partsWatch(0) },
+    output: { slot: IGNORED, within: output },
   }),
 };
 

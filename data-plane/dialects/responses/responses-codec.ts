@@ -12,6 +12,7 @@ export const responsesClient: ClientCodec = { decodeRequest, createStreamEncoder
 export const responsesProvider: ProviderCodec = {
   protocol: 'responses',
   encodeRequest,
+  readsUrl: () => true,
   createStreamDecoder,
   decodeBody,
   readProviderFault,

@@ -9,7 +9,7 @@ import { ResponsesAnswerReader } from './read-answer.ts';
 export const responsesDialect: ForwardDialect = {
   createAnswerReader: () => new ResponsesAnswerReader(),
   readProviderFault,
-  encodeStreamFault: (fault, sequenceNumber = 0) => {
+  encodeStreamFault: (fault, _requestId, sequenceNumber = 0) => {
     const payload = { type: 'error', sequence_number: sequenceNumber, ...streamError(fault) };
     return Buffer.from(`event: error\ndata: ${JSON.stringify(payload)}\n\n`);
   },

@@ -13,7 +13,8 @@ export const MAX_ID_LENGTH = 64;
 export const ID_PREFIXES = {
   response: 'resp_',
   message: 'msg_',
-  reasoning: 'rs_',
+  // Tells our items from the provider's own, which alone it takes back.
+  reasoning: 'rs_cm_',
   function_call: 'fc_',
   custom_tool_call: 'ctc_',
 } as const;

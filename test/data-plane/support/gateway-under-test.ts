@@ -1,11 +1,13 @@
 import { pino } from 'pino';
 import type { Gateway } from '#data-plane/gateway.ts';
+import { MediaGuard } from '#data-plane/media/media-guard.ts';
 import { type RunningServer, startServer } from '#data-plane/server.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
 import { mintApiKey } from '#shared/api-key.ts';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher, type GuardedFetchOptions } from '#shared/guarded-fetch.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
 import { parseSealingKey } from '#shared/sealed-secret.ts';
 import type { SnapshotModel } from '#shared/snapshot.ts';
@@ -14,6 +16,9 @@ import { TestQuotas, TestSnapshot, TestSpool } from './fake-seams.ts';
 import { ScriptedProvider } from './scripted-provider.ts';
 
 const WATCH_INTERVAL_MS = 10;
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+/** Tests ask no name server. */
+const NO_NAMES: GuardedFetchOptions = { resolveName: async () => [] };
 export const MODEL_ID = 'deepseek/deepseek-v4-pro';
 export const PROVIDER_MODEL = 'ds-v4-pro-internal';
 export const PROVIDER_CREDENTIAL = 'provider-credential-canary';
@@ -32,7 +37,10 @@ export interface GatewayUnderTest {
   stop(): Promise<void>;
 }
 
-export async function startGateway(overrides: Partial<Gateway> = {}): Promise<GatewayUnderTest> {
+export async function startGateway(
+  overrides: Partial<Gateway> = {},
+  fetching: GuardedFetchOptions = NO_NAMES,
+): Promise<GatewayUnderTest> {
   const provider = await ScriptedProvider.start();
   const snapshot = new TestSnapshot();
   const quotas = new TestQuotas();
@@ -53,12 +61,13 @@ export async function startGateway(overrides: Partial<Gateway> = {}): Promise<Ga
     spool,
     totals: { readTotals: async () => TOTALS },
     upstreams,
+    media: new MediaGuard({ fetcher: new GuardedFetcher(fetching), maxRequestBytes: MAX_BODY_BYTES }),
     watch,
     clock: systemClock,
     mintRequestId: createIdMinter(systemClock),
     sealingKey,
     log: pino({ level: 'info' }, { write: (line: string) => logLines.push(line) }),
-    bodyLimits: { maxBodyBytes: 32 * 1024 * 1024, uploadTimeoutMs: 5_000 },
+    bodyLimits: { maxBodyBytes: MAX_BODY_BYTES, uploadTimeoutMs: 5_000 },
     silenceLimits: { firstByteTimeoutMs: 5_000, idleTimeoutMs: 5_000, keepAliveAfterMs: 10_000 },
     snapshotMaxAgeMs: 86_400_000,
     random: Math.random,

@@ -138,7 +138,7 @@ describe('a request to Gemini', () => {
     expect(JSON.stringify(contentsOf(turn))).toContain(JSON.stringify({ arguments: '{"x":' }));
   });
 
-  it('marks the first call of each step of this turn that no Gemini signed, where the model checks', () => {
+  it('marks the first call of each step that no Gemini signed, where the model checks, the same in every request', () => {
     const turn = turnOf([
       user(text('old')),
       model(call('a')),
@@ -149,7 +149,7 @@ describe('a request to Gemini', () => {
     ]);
     const marks = (capabilities: typeof LEVELS | typeof BUDGETS) =>
       JSON.stringify(contentsOf(turn, capabilities)).split('skip_thought_signature_validator').length - 1;
-    expect(marks(LEVELS)).toBe(1);
+    expect(marks(LEVELS)).toBe(2);
     expect(marks(BUDGETS)).toBe(0);
   });
 

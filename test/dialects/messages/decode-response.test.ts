@@ -1,3 +1,4 @@
+import { partialParse } from '@anthropic-ai/sdk/_vendor/partial-json-parser/parser';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
@@ -110,7 +111,8 @@ function argumentsOf(json: unknown): unknown {
   try {
     return json === '' ? {} : JSON.parse(String(json));
   } catch {
-    return { input: json };
+    // Cut arguments, as the official SDK reads them.
+    return partialParse(String(json));
   }
 }
 

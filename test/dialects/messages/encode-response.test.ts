@@ -209,7 +209,7 @@ describe('an answer written for Messages clients', () => {
     const written = encodeStream(events);
     expect(typesOf(written)).toEqual(['message_start', 'content_block_start', 'error']);
     expect(written.at(-1)).toBe(
-      'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"It failed."},"request_id":null}\n\n',
+      `event: error\ndata: {"type":"error","error":{"type":"api_error","message":"It failed."},"request_id":"req_cm_${ANSWER.idSeed}"}\n\n`,
     );
   });
 

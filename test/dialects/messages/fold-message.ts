@@ -1,3 +1,4 @@
+import { partialParse } from '@anthropic-ai/sdk/_vendor/partial-json-parser/parser';
 import { isJsonObject, objectOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 
@@ -21,7 +22,8 @@ export function foldMessage(payloads: readonly string[]): JsonObject {
   }
   for (const [index, json] of inputs) {
     const block = blocks[index];
-    if (block !== undefined && json !== '') block.input = parseInput(json);
+    if (block !== undefined && json !== '')
+      block.input = parseInput(json, message.stop_reason === 'max_tokens');
   }
   return { ...message, content: blocks };
 }
@@ -39,8 +41,10 @@ function applyDelta(block: JsonObject, delta: JsonObject, index: number, inputs:
     block.citations = [...(Array.isArray(block.citations) ? block.citations : []), delta.citation ?? null];
 }
 
-function parseInput(json: string): JsonValue {
+/** Cut arguments are read as the official SDK reads them. */
+function parseInput(json: string, wasCut: boolean): JsonValue {
   try {
+    if (wasCut) return partialParse(json) as JsonValue;
     const parsed: unknown = JSON.parse(json);
     return isJsonObject(parsed) ? parsed : { input: parsed as JsonValue };
   } catch {

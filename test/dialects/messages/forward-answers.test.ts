@@ -168,7 +168,7 @@ describe('a Messages stream on the forward lane', () => {
 
   it('tells of a fault and of life in events of its dialect', () => {
     const { fault } = messagesDialect.readProviderFault(529, undefined, Buffer.from('{}'));
-    expect(messagesDialect.encodeStreamFault(fault).toString()).toMatch(
+    expect(messagesDialect.encodeStreamFault(fault, 'req_cm_1').toString()).toMatch(
       /^event: error\ndata: \{"type":"error","error":\{"type":"api_error",.*\}\n\n$/,
     );
     expect(messagesDialect.keepAlive.toString()).toBe('event: ping\ndata: {"type":"ping"}\n\n');

@@ -150,7 +150,9 @@ describe('a Responses stream on the forward lane', () => {
     const { reader } = played(created, delta);
     expect(reader.nextSequenceNumber).toBe(5);
     const refusal = fault('provider_error', 'It failed.');
-    const bytes = responsesDialect.encodeStreamFault(refusal, reader.nextSequenceNumber).toString();
+    const bytes = responsesDialect
+      .encodeStreamFault(refusal, 'req_cm_1', reader.nextSequenceNumber)
+      .toString();
     expect(bytes).toMatch(/^event: error\ndata: .*\n\n$/);
     expect(payloadsOf(Buffer.from(bytes))).toEqual([
       {

@@ -1,0 +1,145 @@
+import type { Permission } from '../accounts/permissions.ts';
+
+/**
+ * Who may use which field. Every field of every type is decided here: the schema does not build while one is missing, the
+ * guards come from this table, and `control-plane/docs/permissions.md` is printed from it.
+ *
+ * `signed-in`: any valid token or session. `operator`: operators only. `user`: people with a session, and nobody else. A
+ * permission: whoever has it in the account that the object belongs to; for fields of Query and Mutation in at least one
+ * account, to which the field then confines itself. Of several, one is enough. Operators may use every field but those
+ * of `user`.
+ */
+export type Rule = SimpleRule | readonly SimpleRule[];
+type SimpleRule = Permission | 'signed-in' | 'operator' | 'user';
+
+interface TypeRules {
+  /** The member of the object that holds the id of its account; without it the rules need no account. */
+  readonly accountIdMember?: string;
+  readonly rule: Rule;
+  /** Fields that differ from `rule`. */
+  readonly except?: Readonly<Record<string, Rule>>;
+}
+
+export const QUERY_RULES: Readonly<Record<string, Rule>> = {
+  viewer: 'signed-in',
+  node: 'signed-in',
+  nodes: 'signed-in',
+  account: 'accounts:read',
+  accounts: 'accounts:read',
+  apiKeys: 'keys:read',
+  ledgerEntries: 'billing:read',
+  usageRecords: 'usage:read',
+  model: 'signed-in',
+  models: 'signed-in',
+  upstreams: 'operator',
+};
+
+export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
+  accountCreate: ['user', 'accounts:write'],
+  accountUpdate: 'accounts:write',
+  accountSuspend: 'accounts:write',
+  accountActivate: 'accounts:write',
+  creditAllocate: 'billing:write',
+  creditReclaim: 'billing:write',
+  apiKeyCreate: 'keys:write',
+  apiKeysCreate: 'keys:write',
+  apiKeyUpdate: 'keys:write',
+  apiKeyRotate: 'keys:write',
+  apiKeysDisable: 'keys:write',
+  apiKeyDisable: 'keys:write',
+  apiKeyEnable: 'keys:write',
+  apiKeyDelete: 'keys:write',
+  modelAliasSet: 'keys:write',
+  modelAliasDelete: 'keys:write',
+  managementTokenCreate: 'tokens:write',
+  managementTokenRevoke: 'tokens:write',
+  creditGrant: 'operator',
+  priceSet: 'operator',
+  modelStatusSet: 'operator',
+  upstreamCreate: 'operator',
+  upstreamUpdate: 'operator',
+  upstreamDelete: 'operator',
+};
+
+export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
+  Viewer: { rule: 'signed-in' },
+  ViewerAccount: { rule: 'signed-in' },
+  Account: {
+    accountIdMember: 'id',
+    rule: 'accounts:read',
+    except: {
+      balance: 'billing:read',
+      ledgerEntries: 'billing:read',
+      apiKeys: 'keys:read',
+      usageRecords: 'usage:read',
+      managementTokens: 'tokens:read',
+    },
+  },
+  ApiKey: {
+    accountIdMember: 'accountId',
+    rule: 'keys:read',
+    except: { usageRecords: 'usage:read', lastUsedAt: 'usage:read' },
+  },
+  ModelAlias: { accountIdMember: 'accountId', rule: 'keys:read' },
+  ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },
+  LedgerEntry: { accountIdMember: 'accountId', rule: 'billing:read' },
+  UsageRecord: { accountIdMember: 'accountId', rule: 'usage:read' },
+  Model: { rule: 'signed-in', except: { prices: 'operator' } },
+  Price: { rule: 'signed-in' },
+  Upstream: { rule: 'operator' },
+  Route: { rule: 'operator' },
+};
+
+/** Types without an identity of their own: whoever may use the field that leads to them may read them. */
+const PARTS = new Set([
+  'PageInfo',
+  'UserError',
+  'AccountBalance',
+  'PriceTier',
+  'ModelCapabilities',
+  'ReasoningCapability',
+  'ReasoningBudgetRange',
+]);
+const PART_SUFFIX = /(Connection|Edge|Payload)$/;
+
+export type FieldRule =
+  | { readonly kind: 'inherited' }
+  | { readonly kind: 'anywhere'; readonly rule: Rule }
+  | { readonly kind: 'object'; readonly rule: Rule; readonly accountIdMember: string };
+
+/** The decision about one field. Throws for a field that the table does not know: nothing is open by accident. */
+export function ruleOf(typeName: string, fieldName: string): FieldRule {
+  if (typeName === 'Query' || typeName === 'Mutation') {
+    const rule = (typeName === 'Query' ? QUERY_RULES : MUTATION_RULES)[fieldName];
+    if (rule === undefined) throw new Error(`${typeName}.${fieldName} is missing in the permission table`);
+    return { kind: 'anywhere', rule };
+  }
+  const rules = TYPE_RULES[typeName];
+  if (rules) {
+    const rule = rules.except?.[fieldName] ?? rules.rule;
+    const { accountIdMember } = rules;
+    return accountIdMember === undefined
+      ? { kind: 'anywhere', rule }
+      : { kind: 'object', rule, accountIdMember };
+  }
+  if (PARTS.has(typeName) || PART_SUFFIX.test(typeName)) return { kind: 'inherited' };
+  throw new Error(`The type ${typeName} is missing in the permission table`);
+}
+
+/** The rule of a field of Query or Mutation. Throws for one that the table does not know. */
+export function rootRuleOf(typeName: 'Query' | 'Mutation', fieldName: string): Rule {
+  const decision = ruleOf(typeName, fieldName);
+  if (decision.kind === 'inherited') throw new Error(`${typeName}.${fieldName} has no rule of its own`);
+  return decision.rule;
+}
+
+/** The permission that opens the field, if one does. */
+export function permissionIn(rule: Rule): Permission | undefined {
+  return simpleRules(rule).find(
+    (each): each is Permission => each !== 'signed-in' && each !== 'operator' && each !== 'user',
+  );
+}
+
+export function simpleRules(rule: Rule): readonly SimpleRule[] {
+  return typeof rule === 'string' ? [rule] : rule;
+}
