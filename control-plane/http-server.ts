@@ -6,7 +6,9 @@ import { AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
 import type { ApiResources } from './graphql/request-context.ts';
+import { describeFault } from './describe-fault.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
+import type { HttpRoute } from './http-route.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -26,7 +28,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Serves `/graphql`, `/healthz` and `/readyz` on `node:http`. Resolves once it listens. */
+/** Serves `/graphql`, `/healthz`, `/readyz` and further routes on `node:http`. Resolves once it listens. */
 export async function startApiServer(
   resources: ApiResources,
   options: {
@@ -38,6 +40,7 @@ export async function startApiServer(
     readonly trustedProxies: readonly string[];
     /** Origins of consoles whose pages may call the API. */
     readonly consoleOrigins: readonly string[];
+    readonly routes?: readonly HttpRoute[];
   },
 ): Promise<ApiServer> {
   const graphql = createGraphqlHandler(resources, options);
@@ -58,6 +61,7 @@ export async function startApiServer(
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
+      if (serveRoute(options.routes ?? [], path, request, response, options.logger)) return;
       if (path !== '/graphql')
         return refuse(response, requestId, 404, 'NOT_FOUND', 'Nothing is served here.');
       if (request.method === 'POST' && !isJson(request))
@@ -81,6 +85,29 @@ export async function startApiServer(
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+/** Serves the route of this path, if there is one. */
+function serveRoute(
+  routes: readonly HttpRoute[],
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  logger: Logger,
+): boolean {
+  for (const route of routes) {
+    const matched = route.method === request.method ? route.path.exec(path) : null;
+    if (matched === null) continue;
+    const { socket } = request;
+    response.once('finish', () => dropUnreadBody(request, socket));
+    Promise.resolve(route.handle(request, response, matched)).catch((error: unknown) => {
+      logger.error({ fault: describeFault(error) }, 'A request failed');
+      if (!response.headersSent) answer(response, 500, { error: 'Something went wrong on our side.' });
+      else response.destroy();
+    });
+    return true;
+  }
+  return false;
 }
 
 function forwardedFor({ headers }: IncomingMessage): string | undefined {

@@ -16,15 +16,30 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const { startApiServer } = await import('./http-server.ts');
+  const [{ startApiServer }, { JobQueues }, { openBilling }, { billingRoutes }] = await Promise.all([
+    import('./http-server.ts'),
+    import('./jobs/job-queues.ts'),
+    import('./billing/billing-part.ts'),
+    import('./billing/http-routes.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
+  const { sealingKey } = settings;
+  const queues = new JobQueues(settings.redisUrl, logger);
+  const billing = settings.billing && openBilling(clients.database, settings.billing);
   const server = await startApiServer(
-    { database: clients.database, redis: link.client, sealingKey: settings.sealingKey },
     {
+      database: clients.database,
+      redis: link.client,
+      sealingKey,
+      queues,
+      ...(billing && { billing }),
+    },
+    {
+      routes: billing ? billingRoutes({ billing, queues, sealingKey, logger }) : [],
       development: settings.mode === 'development',
       logger,
       bindAddress: settings.bindAddress,
@@ -37,6 +52,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   return {
     close: async () => {
       await server.close();
+      await queues.close();
       link.close();
       await clients.close();
     },
@@ -45,9 +61,10 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }] = await Promise.all([
+  const [{ startWorkers }, { startHousekeeping }, { startJobs }] = await Promise.all([
     import('./workers.ts'),
     import('./housekeeping.ts'),
+    import('./jobs/start-jobs.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
@@ -59,10 +76,16 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
   });
+  const jobs = startJobs({
+    database: clients.database,
+    redisUrl: settings.redisUrl,
+    logger,
+    billing: settings.billing,
+  });
   const housekeeping = startHousekeeping(clients, systemClock, logger);
   return {
     close: async () => {
-      await Promise.all([workers.close(), housekeeping.close()]);
+      await Promise.all([workers.close(), housekeeping.close(), jobs.close()]);
       await clients.close();
     },
   };

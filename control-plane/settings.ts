@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { isAddressRange } from '#shared/address-range.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
+import type { BillingSettings } from './billing/billing-settings.ts';
+import { readBillingSettings } from './billing/settings.ts';
 import { parseBaseUrl, VENDORS } from './catalog/vendors.ts';
 
 /** What the environment says about one vendor; at least one of the two is set. */
@@ -31,6 +33,8 @@ export interface ControlPlaneSettings {
   readonly trustedProxies: readonly string[];
   /** Origins whose pages may call the API with a session. */
   readonly consoleOrigins: readonly string[];
+  /** `null`: no payments are taken. */
+  readonly billing: BillingSettings | null;
 }
 
 /** The settings are wrong; the message names each wrong one and is meant to be read by a person. */
@@ -83,6 +87,11 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'CONSOLE_ORIGINS',
       isOrigin,
       'origins such as https://console.example.com',
+      problems,
+    ),
+    billing: readBillingSettings(
+      environment,
+      `http://127.0.0.1:${environment['CONTROL_PLANE_PORT'] ?? DEFAULT_CONTROL_PLANE_PORT}`,
       problems,
     ),
   };

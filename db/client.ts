@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { begin } from './transaction.ts';
 
 /** Drizzle changes how its client parses timestamps, so batch writes and LISTEN use a plain client of their own. */
 export type Sql = postgres.Sql;
@@ -29,8 +30,8 @@ export function openDatabase(
     onnotice: () => undefined,
     connection: { application_name: options.applicationName, statement_timeout: STATEMENT_TIMEOUT_MS },
   };
-  const drizzleClient = postgres(url, settings);
-  const sql = postgres(url, settings);
+  const drizzleClient = withSafeTransactions(postgres(url, settings));
+  const sql = withSafeTransactions(postgres(url, settings));
   return {
     database: drizzle(drizzleClient),
     sql,
@@ -39,3 +40,14 @@ export function openDatabase(
     },
   };
 }
+
+/** Replaces the driver's `begin`, which cannot lose its connection without ending the process; see `transaction.ts`. */
+function withSafeTransactions(client: Sql): Sql {
+  const safeBegin = (...parameters: [string, TransactionBody] | [TransactionBody]) => {
+    const [modes, body] = parameters.length === 1 ? ['', parameters[0]] : parameters;
+    return begin(client, modes, body);
+  };
+  return Object.assign(client, { begin: safeBegin as Sql['begin'] });
+}
+
+type TransactionBody = (tx: postgres.TransactionSql) => unknown;

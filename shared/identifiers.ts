@@ -21,6 +21,9 @@ export const ID_PREFIXES = {
   Refund: 'refund',
   Statement: 'stmt',
   DeadLetter: 'dead',
+  QuarantinedRecord: 'qrec',
+  PromotionalGrant: 'promo',
+  Reconciliation: 'recon',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

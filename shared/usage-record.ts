@@ -1,8 +1,11 @@
 import type { FaultKind } from './fault.ts';
 import type { TokenUsage } from './token-usage.ts';
 
-/** Bumped on every change of {@link UsageRecord}; a control plane reads its own version and the one before. */
-export const USAGE_RECORD_FORMAT = 1;
+/**
+ * Bumped on every change of {@link UsageRecord}; a control plane reads its own version and the one before. Version 1 had no
+ * service tier and no server tools in its usage.
+ */
+export const USAGE_RECORD_FORMAT = 2;
 
 export type Dialect = 'chat' | 'responses' | 'messages';
 export type ProviderProtocol = 'chat' | 'responses' | 'messages' | 'gemini';

@@ -1,4 +1,4 @@
-import type { DatabaseClients } from '#db/client.ts';
+import type { Database } from '#db/client.ts';
 import type { JobQueues } from '../jobs/job-queues.ts';
 import type { RunnableBinding } from '../jobs/job-workers.ts';
 import { stripeEventJob } from './apply-stripe-event.ts';
@@ -9,8 +9,8 @@ import type { BillingSettings } from './billing-settings.ts';
 import { openStripe } from './stripe-client.ts';
 
 /** What payments need in a process; nothing is sent before the first payment. */
-export function openBilling(clients: DatabaseClients, settings: BillingSettings): BillingContext {
-  return { database: clients.database, stripe: openStripe(settings), settings };
+export function openBilling(database: Database, settings: BillingSettings): BillingContext {
+  return { database, stripe: openStripe(settings), settings };
 }
 
 /** The jobs of billing, for the worker process. */

@@ -3,7 +3,8 @@ import type { Transaction } from '#db/client.ts';
 import { models, priceVersions } from '#db/schema/catalog.ts';
 import { systemClock } from '#shared/clock.ts';
 import { formatUsd, NANO_PER_USD, parseUsd } from '#shared/money.ts';
-import type { PublishedPriceTier } from '#shared/price.ts';
+import type { PublishedPrice, PublishedPriceTier, ToolPrices } from '#shared/price.ts';
+import type { ServerTool } from '#shared/token-usage.ts';
 import { mintId } from '../mint-id.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, type UserError, userError } from '../user-error.ts';
@@ -11,7 +12,12 @@ import { type Outcome, refused, succeeded, type UserError, userError } from '../
 export const MAX_TIERS = 10;
 const MAX_USD_PER_MILLION = 100_000n;
 const MAX_PER_REQUEST_NANO = 1_000n * NANO_PER_USD;
+const MAX_PER_TOOL_CALL_NANO = 1_000n * NANO_PER_USD;
 const NANO_PER_MICRO = 1_000n;
+export const MAX_SERVICE_TIERS = 8;
+/** Names under which providers report the price that everybody pays; they cannot have another. */
+const STANDARD_SERVICE_TIERS = new Set(['standard', 'default', 'auto', 'on_demand', 'standard_only']);
+const SERVICE_TIER_NAME = /^[a-z][a-z0-9_-]{0,39}$/;
 
 /** Amounts are decimal USD per 1,000,000 tokens, exact to the micro-dollar. */
 export interface PriceTierInput {
@@ -33,12 +39,15 @@ export async function setPrice(
     model: string;
     effectiveAt: Date | null;
     tiers: readonly PriceTierInput[];
+    serviceTiers: readonly { name: string; tiers: readonly PriceTierInput[] }[];
     perRequestUsd: string | null;
+    serverTools: readonly { tool: ServerTool; usdPerCall: string }[];
   },
 ): Promise<Outcome<{ priceId: string; model: string }>> {
   const errors: UserError[] = [];
-  const tiers = input.tiers.map((tier, index) => readTier(tier, ['tiers', String(index)], errors));
-  errors.push(...checkThresholds(tiers));
+  const tiers = readTiers(input.tiers, ['tiers'], errors);
+  const serviceTiers = readServiceTiers(input.serviceTiers, errors);
+  const perToolCallNano = readToolPrices(input.serverTools, errors);
   const perRequestNano = parseUsd(input.perRequestUsd ?? '0');
   if (perRequestNano === undefined || perRequestNano < 0n || perRequestNano > MAX_PER_REQUEST_NANO)
     errors.push(
@@ -61,7 +70,9 @@ export async function setPrice(
       modelId: model.id,
       effectiveAt: input.effectiveAt ?? now,
       tiers,
+      serviceTiers,
       perRequestNano,
+      perToolCallNano,
     })
     .onConflictDoNothing({ target: [priceVersions.modelId, priceVersions.effectiveAt] })
     .returning({ id: priceVersions.id });
@@ -71,6 +82,63 @@ export async function setPrice(
     ]);
   await recordConfigChange(tx, { entity: 'catalog' });
   return succeeded({ priceId: created.id, model: model.id });
+}
+
+function readTiers(
+  tiers: readonly PriceTierInput[],
+  path: string[],
+  errors: UserError[],
+): PublishedPriceTier[] {
+  const read = tiers.map((tier, index) => readTier(tier, [...path, String(index)], errors));
+  errors.push(...checkThresholds(read, path));
+  return read;
+}
+
+function readServiceTiers(
+  serviceTiers: readonly { name: string; tiers: readonly PriceTierInput[] }[],
+  errors: UserError[],
+): PublishedPrice['serviceTiers'] {
+  const names = new Set<string>();
+  if (serviceTiers.length > MAX_SERVICE_TIERS)
+    errors.push(userError('INVALID_INPUT', `At most ${MAX_SERVICE_TIERS} service tiers.`, 'serviceTiers'));
+  return serviceTiers.map(({ name, tiers }, index) => {
+    const path = ['serviceTiers', String(index)];
+    if (!SERVICE_TIER_NAME.test(name) || STANDARD_SERVICE_TIERS.has(name) || names.has(name))
+      errors.push(
+        userError(
+          'INVALID_INPUT',
+          'A service tier is named once, in lower case, such as `priority`; the standard one takes the price itself.',
+          ...path,
+          'name',
+        ),
+      );
+    names.add(name);
+    return { name, tiers: readTiers(tiers, [...path, 'tiers'], errors) };
+  });
+}
+
+function readToolPrices(
+  prices: readonly { tool: ServerTool; usdPerCall: string }[],
+  errors: UserError[],
+): ToolPrices {
+  const read: Partial<Record<ServerTool, string>> = {};
+  for (const [index, { tool, usdPerCall }] of prices.entries()) {
+    const nano = parseUsd(usdPerCall);
+    const path = ['serverTools', String(index)];
+    if (nano === undefined || nano < 0n || nano > MAX_PER_TOOL_CALL_NANO)
+      errors.push(
+        userError(
+          'INVALID_INPUT',
+          `Decimal USD per call from 0 to ${formatUsd(MAX_PER_TOOL_CALL_NANO)}.`,
+          ...path,
+          'usdPerCall',
+        ),
+      );
+    else if (read[tool] !== undefined)
+      errors.push(userError('INVALID_INPUT', 'A tool has one price.', ...path, 'tool'));
+    else read[tool] = nano.toString();
+  }
+  return read;
 }
 
 function readTier(tier: PriceTierInput, path: string[], errors: UserError[]): PublishedPriceTier {
@@ -99,12 +167,12 @@ function readTier(tier: PriceTierInput, path: string[], errors: UserError[]): Pu
   };
 }
 
-function checkThresholds(tiers: readonly PublishedPriceTier[]): UserError[] {
+function checkThresholds(tiers: readonly PublishedPriceTier[], path: string[]): UserError[] {
   const thresholds = tiers.map((tier) => tier.aboveTokens);
   const rising = thresholds.every(
     (threshold, index) => index === 0 || threshold > (thresholds[index - 1] ?? 0),
   );
   if (thresholds.length <= MAX_TIERS && thresholds[0] === 0 && rising) return [];
   const rule = `1 to ${MAX_TIERS} tiers; the first is above 0 tokens, the others above rising numbers of them.`;
-  return [userError('INVALID_INPUT', rule, 'tiers')];
+  return [userError('INVALID_INPUT', rule, ...path)];
 }

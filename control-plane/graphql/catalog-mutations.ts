@@ -1,8 +1,8 @@
 import { setModelStatus } from '../catalog/set-model-status.ts';
-import { MAX_TIERS, setPrice } from '../catalog/set-price.ts';
+import { MAX_SERVICE_TIERS, MAX_TIERS, type PriceTierInput, setPrice } from '../catalog/set-price.ts';
 import { builder } from './builder.ts';
 import { modelRef, modelStatus } from './model.ts';
-import { priceRef } from './price.ts';
+import { priceRef, serverTool } from './price.ts';
 import type { RequestContext } from './request-context.ts';
 import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
@@ -29,6 +29,40 @@ const tierInput = builder.inputType('PriceTierInput', {
   }),
 });
 
+const serviceTierInput = builder.inputType('ServiceTierPriceInput', {
+  description: 'Token prices of requests that the provider serves in a tier of its own.',
+  fields: (t) => ({
+    name: t.string({
+      required: true,
+      description: 'As the provider names it in its answers, in lower case, such as `priority` or `flex`.',
+    }),
+    tiers: t.field({
+      type: [tierInput],
+      required: true,
+      description: `By prompt length, shortest first, the first above 0; 1 to ${MAX_TIERS}.`,
+    }),
+  }),
+});
+
+const serverToolPriceInput = builder.inputType('ServerToolPriceInput', {
+  description: 'What a call of a tool costs that the provider runs itself.',
+  fields: (t) => ({
+    tool: t.field({ type: serverTool, required: true, description: 'The tool.' }),
+    usdPerCall: t.string({ required: true, description: 'Decimal USD per call, such as "0.01".' }),
+  }),
+});
+
+function readTierInputs(tiers: readonly (typeof tierInput.$inferInput)[]): PriceTierInput[] {
+  return tiers.map((tier) => ({
+    aboveTokens: tier.aboveTokens,
+    inputUsdPerMillion: tier.inputUsdPerMillion,
+    outputUsdPerMillion: tier.outputUsdPerMillion,
+    cacheReadUsdPerMillion: tier.cacheReadUsdPerMillion ?? null,
+    cacheWriteUsdPerMillion: tier.cacheWriteUsdPerMillion ?? null,
+    cacheWriteHourUsdPerMillion: tier.cacheWriteHourUsdPerMillion ?? null,
+  }));
+}
+
 const priceSetInput = builder.inputType('PriceSetInput', {
   description: 'A new price version of a model.',
   fields: (t) => ({
@@ -44,6 +78,14 @@ const priceSetInput = builder.inputType('PriceSetInput', {
     }),
     perRequestUsd: t.string({
       description: 'Flat price of a request on top of its tokens, decimal USD; none when left out.',
+    }),
+    serviceTiers: t.field({
+      type: [serviceTierInput],
+      description: `Service tiers with prices of their own, at most ${MAX_SERVICE_TIERS}; every other one takes \`tiers\`.`,
+    }),
+    serverTools: t.field({
+      type: [serverToolPriceInput],
+      description: "What calls of the provider's own tools cost; a tool that is left out is free.",
     }),
     idempotencyKey: t.string({ description: 'The same key and input get the same answer for 24 h.' }),
   }),
@@ -115,14 +157,12 @@ builder.mutationFields((t) => ({
           model: input.model,
           effectiveAt: input.effectiveAt ?? null,
           perRequestUsd: input.perRequestUsd ?? null,
-          tiers: input.tiers.map((tier) => ({
-            aboveTokens: tier.aboveTokens,
-            inputUsdPerMillion: tier.inputUsdPerMillion,
-            outputUsdPerMillion: tier.outputUsdPerMillion,
-            cacheReadUsdPerMillion: tier.cacheReadUsdPerMillion ?? null,
-            cacheWriteUsdPerMillion: tier.cacheWriteUsdPerMillion ?? null,
-            cacheWriteHourUsdPerMillion: tier.cacheWriteHourUsdPerMillion ?? null,
+          tiers: readTierInputs(input.tiers),
+          serviceTiers: (input.serviceTiers ?? []).map(({ name, tiers }) => ({
+            name,
+            tiers: readTierInputs(tiers),
           })),
+          serverTools: input.serverTools ?? [],
         }),
       ),
   }),

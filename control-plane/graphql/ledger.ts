@@ -23,6 +23,11 @@ const entryKind = builder.enumType('LedgerEntryKind', {
       value: 'credit_allocation',
       description: 'Credit moved between a partner and its customer.',
     },
+    PROMOTIONAL_GRANT: { value: 'promotional_grant', description: 'An operator gave promotional credit.' },
+    PROMOTIONAL_EXPIRY: {
+      value: 'promotional_expiry',
+      description: 'Promotional credit that was not used in time.',
+    },
     REVERSAL: { value: 'reversal', description: 'An earlier transaction was corrected.' },
   } as const,
 });

@@ -1,7 +1,8 @@
 import { inArray } from 'drizzle-orm';
 import { priceVersions } from '#db/schema/catalog.ts';
 import { formatUsd } from '#shared/money.ts';
-import type { PublishedPriceTier } from '#shared/price.ts';
+import type { PublishedPrice, PublishedPriceTier } from '#shared/price.ts';
+import { SERVER_TOOLS, type ServerTool } from '#shared/token-usage.ts';
 import { builder } from './builder.ts';
 import { inIdOrder } from './id-order.ts';
 import type { RequestContext } from './request-context.ts';
@@ -48,6 +49,43 @@ const priceTierRef = builder.objectRef<PublishedPriceTier>('PriceTier').implemen
   }),
 });
 
+export const serverTool = builder.enumType('ServerTool', {
+  description: 'A tool that a provider runs itself and charges for by the call.',
+  values: {
+    WEB_SEARCH: { value: 'web_search', description: 'A search of the web.' },
+    WEB_FETCH: { value: 'web_fetch', description: 'A page fetched from the web.' },
+    FILE_SEARCH: { value: 'file_search', description: 'A search of uploaded files.' },
+    CODE_EXECUTION: { value: 'code_execution', description: 'A run of code.' },
+    IMAGE_GENERATION: { value: 'image_generation', description: 'An image.' },
+  } as const,
+});
+
+const serviceTierPriceRef = builder
+  .objectRef<PublishedPrice['serviceTiers'][number]>('ServiceTierPrice')
+  .implement({
+    description: 'Token prices of requests that the provider serves in a tier of its own.',
+    fields: (t) => ({
+      name: t.exposeString('name', { description: 'As the provider names it, such as `priority`.' }),
+      tiers: t.expose('tiers', {
+        type: [priceTierRef],
+        description: 'By prompt length, shortest first; at most 10.',
+      }),
+    }),
+  });
+
+const serverToolPriceRef = builder
+  .objectRef<{ readonly tool: ServerTool; readonly nano: string }>('ServerToolPrice')
+  .implement({
+    description: 'What a call of a tool costs that the provider runs itself.',
+    fields: (t) => ({
+      tool: t.expose('tool', { type: serverTool, description: 'The tool.' }),
+      usdPerCall: t.string({
+        description: 'USD per call.',
+        resolve: ({ nano }) => formatUsd(BigInt(nano)),
+      }),
+    }),
+  });
+
 export const priceRef = builder.loadableNodeRef('Price', {
   id: { resolve: (price) => price.id },
   load: async (ids: string[], { database }: RequestContext) => {
@@ -83,6 +121,19 @@ priceRef.implement({
     perRequestUsd: t.string({
       description: 'Flat price of a request on top of its tokens, USD.',
       resolve: (price) => formatUsd(price.perRequestNano),
+    }),
+    serviceTiers: t.expose('serviceTiers', {
+      type: [serviceTierPriceRef],
+      description: 'Service tiers with prices of their own, at most 8; every other one takes `tiers`.',
+    }),
+    serverTools: t.field({
+      type: [serverToolPriceRef],
+      description: "What calls of the provider's own tools cost, at most 5; a tool that is missing is free.",
+      resolve: ({ perToolCallNano }) =>
+        SERVER_TOOLS.flatMap((tool) => {
+          const nano = perToolCallNano[tool];
+          return nano === undefined ? [] : [{ tool, nano }];
+        }),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set.' }),
   }),

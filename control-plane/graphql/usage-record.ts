@@ -1,4 +1,5 @@
 import { formatUsd } from '#shared/money.ts';
+import { SERVER_TOOLS, type ServerTool } from '#shared/token-usage.ts';
 import {
   findUsageRecords,
   listAllUsageRecords,
@@ -12,6 +13,7 @@ import { builder } from './builder.ts';
 import { encodeGlobalId } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
+import { serverTool } from './price.ts';
 import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
 const usageStatus = builder.enumType('UsageStatus', {
@@ -22,6 +24,16 @@ const usageStatus = builder.enumType('UsageStatus', {
     ABORTED: { value: 'aborted', description: 'The client left; billed for what was produced.' },
   } as const,
 });
+
+const serverToolCallsRef = builder
+  .objectRef<{ readonly tool: ServerTool; readonly count: number }>('ServerToolCalls')
+  .implement({
+    description: 'How often a provider called a tool of its own.',
+    fields: (t) => ({
+      tool: t.expose('tool', { type: serverTool, description: 'The tool.' }),
+      count: t.exposeInt('count', { description: 'How often.' }),
+    }),
+  });
 
 const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   id: { resolve: (record) => record.requestId },
@@ -78,17 +90,6 @@ usageRecordRef.implement({
     stream: t.exposeBoolean('stream', { description: 'True when the answer was streamed.' }),
     httpStatus: t.exposeInt('httpStatus', { description: 'The status of the answer.' }),
     errorCode: t.exposeString('errorCode', { nullable: true, description: 'The error code of the answer.' }),
-    inputTokens: t.exposeInt('inputTokens', { description: 'Input tokens, without those of the cache.' }),
-    outputTokens: t.exposeInt('outputTokens', { description: 'Output tokens, reasoning included.' }),
-    reasoningTokens: t.exposeInt('reasoningTokens', { description: 'The reasoning part of the output.' }),
-    cacheReadTokens: t.exposeInt('cacheReadTokens', { description: 'Tokens read from the prompt cache.' }),
-    cacheWriteTokens: t.int({
-      description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
-      resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
-    }),
-    estimated: t.exposeBoolean('estimated', {
-      description: 'True when the provider sent no counts and these are ours.',
-    }),
     costUsd: t.string({
       description: 'What it cost, USD, exact.',
       resolve: (record) => formatUsd(record.costNano),
@@ -114,6 +115,37 @@ usageRecordRef.implement({
     createdAt: t.expose('occurredAt', { type: 'DateTime', description: 'When the request was admitted.' }),
   }),
 });
+
+/** What the provider counted, in classes that never overlap. */
+builder.objectFields(usageRecordRef, (t) => ({
+  inputTokens: t.exposeInt('inputTokens', { description: 'Input tokens, without those of the cache.' }),
+  outputTokens: t.exposeInt('outputTokens', { description: 'Output tokens, reasoning included.' }),
+  reasoningTokens: t.exposeInt('reasoningTokens', { description: 'The reasoning part of the output.' }),
+  cacheReadTokens: t.exposeInt('cacheReadTokens', { description: 'Tokens read from the prompt cache.' }),
+  cacheWriteTokens: t.int({
+    description: 'Tokens written to the prompt cache, for 5 minutes or an hour.',
+    resolve: (record) => record.cacheWrite5mTokens + record.cacheWrite1hTokens,
+  }),
+  cacheWriteHourTokens: t.exposeInt('cacheWrite1hTokens', {
+    description: 'Those of them written for an hour.',
+  }),
+  serviceTier: t.exposeString('serviceTier', {
+    nullable: true,
+    description: 'The service tier that the provider says it served; null when it said nothing.',
+  }),
+  serverToolCalls: t.field({
+    type: [serverToolCallsRef],
+    description: "Calls of the provider's own tools, at most 5.",
+    resolve: ({ serverTools }) =>
+      SERVER_TOOLS.flatMap((tool) => {
+        const count = serverTools?.[tool];
+        return count === undefined ? [] : [{ tool, count }];
+      }),
+  }),
+  estimated: t.exposeBoolean('estimated', {
+    description: 'True when the provider sent no counts and these are ours.',
+  }),
+}));
 
 function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
   return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>

@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm';
-import type { Transaction } from '#db/client.ts';
+import type { ledgerTransactions } from '#db/schema/ledger.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter } from '#shared/identifiers.ts';
 import type { NanoUsd } from '#shared/money.ts';
+import type { SqlExecutor } from './sql-executor.ts';
 
 /** Postgres channel that wakes the balance publisher; the payload is an account id. */
 export const BALANCE_CHANGED_CHANNEL = 'balance_changed';
@@ -11,17 +12,12 @@ export type LedgerAccountRef =
   | { readonly kind: 'customer_available' | 'customer_promotional'; readonly accountId: string }
   | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'disputes' | 'adjustments' };
 
+export type LedgerTransactionKind = (typeof ledgerTransactions.$inferSelect)['kind'];
+
 export interface LedgerPosting {
   /** Chosen by the caller when other rows must name the transaction; minted here otherwise. */
   readonly id?: string;
-  readonly kind:
-    | 'usage'
-    | 'credit_grant'
-    | 'credit_allocation'
-    | 'top_up'
-    | 'refund'
-    | 'dispute'
-    | 'reversal';
+  readonly kind: LedgerTransactionKind;
   /** The same key posts once, ever. */
   readonly idempotencyKey: string;
   readonly description: string;
@@ -44,7 +40,7 @@ const mintId = createIdMinter(systemClock);
  * per posting, in order. Throws when a posting does not balance: that is a bug of the caller.
  */
 export async function postTransactions(
-  tx: Transaction,
+  tx: SqlExecutor,
   postings: readonly LedgerPosting[],
 ): Promise<PostedTransaction[]> {
   if (postings.length === 0) return [];
@@ -88,7 +84,7 @@ function accountKey(ref: LedgerAccountRef): string {
 
 /** Ids of the ledger accounts that the postings touch, opening the ones that do not exist yet. */
 async function openLedgerAccounts(
-  tx: Transaction,
+  tx: SqlExecutor,
   postings: readonly LedgerPosting[],
 ): Promise<ReadonlyMap<string, string>> {
   const wanted = new Map<string, { id: string; kind: string; account_id: string | null }>();
@@ -116,7 +112,7 @@ async function openLedgerAccounts(
 }
 
 async function insertEntries(
-  tx: Transaction,
+  tx: SqlExecutor,
   written: readonly { id: string; posting: LedgerPosting }[],
   ledgerAccountIds: ReadonlyMap<string, string>,
 ): Promise<void> {
@@ -155,7 +151,7 @@ async function insertEntries(
 }
 
 async function resultsInOrder(
-  tx: Transaction,
+  tx: SqlExecutor,
   rows: readonly { id: string; idempotency_key: string }[],
   createdIds: ReadonlySet<string>,
 ): Promise<PostedTransaction[]> {

@@ -1,5 +1,12 @@
 import type { Sql } from '#db/client.ts';
-import { type PriceVersion, type PublishedPriceTier, priceAt, resolvePriceTier } from '#shared/price.ts';
+import {
+  type PriceVersion,
+  type PublishedPrice,
+  type PublishedPriceTier,
+  priceAt,
+  resolvePrice,
+  type ToolPrices,
+} from '#shared/price.ts';
 import type {
   KeyBudget,
   ModelCapabilities,
@@ -53,7 +60,9 @@ interface PriceRow {
   model_id: string;
   effective_at_ms: string;
   tiers: PublishedPriceTier[];
+  service_tiers: PublishedPrice['serviceTiers'];
   per_request_nano: string;
+  per_tool_call_nano: ToolPrices;
 }
 
 interface RouteRow {
@@ -85,7 +94,7 @@ export async function readCatalog(
     from models order by id`;
   const prices = await sql<PriceRow[]>`
     select id, model_id, (extract(epoch from effective_at) * 1000)::bigint::text as effective_at_ms, tiers,
-      per_request_nano::text
+      service_tiers, per_request_nano::text, per_tool_call_nano
     from price_versions order by model_id, effective_at, id`;
   const upstreams = await sql<UpstreamRow[]>`
     select id, name, vendor, protocol, base_url, sealed_credential from upstreams where enabled order by id`;
@@ -173,14 +182,15 @@ function toModel(
 }
 
 function toPriceVersion(row: PriceRow, vendor: string): PriceVersion {
-  return {
-    id: row.id,
-    effectiveAtMs: Number(row.effective_at_ms),
-    tiers: row.tiers
-      .map((tier) => resolvePriceTier(tier, vendor))
-      .sort((left, right) => left.aboveTokens - right.aboveTokens),
-    perRequestNano: row.per_request_nano,
-  };
+  return resolvePrice(
+    {
+      tiers: row.tiers,
+      serviceTiers: row.service_tiers,
+      perRequestNano: row.per_request_nano,
+      perToolCallNano: row.per_tool_call_nano,
+    },
+    { id: row.id, effectiveAtMs: Number(row.effective_at_ms), vendor },
+  );
 }
 
 /** Previous, current and scheduled prices: a request admitted just before a change still finds its price. */

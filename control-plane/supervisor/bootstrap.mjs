@@ -14,10 +14,14 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
-const LOCK_FILE = path.join(ROOT, 'package-lock.json');
+/** Trees of their own that only tests need, each beside a lock file: a first `npm start` does not wait for them. */
+const CLIENT_LIBRARIES = path.join(ROOT, 'test', 'clients');
+const COMMAND_LINE_CLIENTS = path.join(CLIENT_LIBRARIES, 'command-line');
+const CLIENT_TREES = { test: [CLIENT_LIBRARIES], 'test:long': [CLIENT_LIBRARIES, COMMAND_LINE_CLIENTS] };
+const lockFileOf = (tree) => path.join(tree, 'package-lock.json');
 /** npm writes this file last, so it exists only after a complete installation, whoever ran it. */
-const INSTALLED_LOCK_FILE = path.join(ROOT, 'node_modules', '.package-lock.json');
-const STAMP_FILE = path.join(ROOT, 'node_modules', '.crossmodel-install-stamp');
+const installedLockFileOf = (tree) => path.join(tree, 'node_modules', '.package-lock.json');
+const stampFileOf = (tree) => path.join(tree, 'node_modules', '.crossmodel-install-stamp');
 const RUN_FOLDER = path.join(ROOT, '.crossmodel', 'run');
 const INSTALL_LOCK = path.join(RUN_FOLDER, 'install.lock');
 const SUPPORTED_NODE = '>=22.18 <23';
@@ -33,7 +37,7 @@ const USAGE = `Usage: node control-plane/supervisor/bootstrap.mjs <command> [opt
   production    CrossModel on real servers; --roles data-plane,control-plane,workers to run a part
                 (npm run start:production)
   test          all tests but the long ones                                                     (npm test)
-  test:long     the long ones: sustained load and repeated kills                                (npm run test:long)
+  test:long     the long ones: sustained load, repeated kills, coding agents                   (npm run test:long)
 
 Options after \`test\` go to vitest, for example: npm test -- test/supervisor
 `;
@@ -190,9 +194,9 @@ function isForThisMachine(entry) {
 }
 
 /** Compares the lock file with npm's own book of what it installed, package by package. */
-function treeMatchesLockFile(withDevelopment) {
-  const wanted = JSON.parse(fs.readFileSync(LOCK_FILE, 'utf8')).packages;
-  const installed = JSON.parse(fs.readFileSync(INSTALLED_LOCK_FILE, 'utf8')).packages;
+function treeMatchesLockFile(tree, withDevelopment) {
+  const wanted = JSON.parse(fs.readFileSync(lockFileOf(tree), 'utf8')).packages;
+  const installed = JSON.parse(fs.readFileSync(installedLockFileOf(tree), 'utf8')).packages;
   for (const [folder, entry] of Object.entries(wanted)) {
     if (folder === '' || (entry.dev === true && !withDevelopment)) continue;
     const found = installed[folder];
@@ -206,21 +210,23 @@ function treeMatchesLockFile(withDevelopment) {
   return true;
 }
 
-function installationIsCurrent(withDevelopment) {
-  if (!fs.existsSync(INSTALLED_LOCK_FILE)) return false;
-  const stamp = `${digest(LOCK_FILE)} ${digest(INSTALLED_LOCK_FILE)} ${process.platform}-${process.arch}`;
-  const known = fs.existsSync(STAMP_FILE) ? fs.readFileSync(STAMP_FILE, 'utf8').trim() : '';
+const stampOf = (tree) =>
+  `${digest(lockFileOf(tree))} ${digest(installedLockFileOf(tree))} ${process.platform}-${process.arch}`;
+
+function installationIsCurrent(tree, withDevelopment) {
+  if (!fs.existsSync(installedLockFileOf(tree))) return false;
+  const stamp = stampOf(tree);
+  const known = fs.existsSync(stampFileOf(tree)) ? fs.readFileSync(stampFileOf(tree), 'utf8').trim() : '';
   if (known === `${stamp} all` || (known === `${stamp} runtime` && !withDevelopment)) return true;
-  if (!treeMatchesLockFile(withDevelopment)) return false;
-  writeStamp(withDevelopment);
+  if (!treeMatchesLockFile(tree, withDevelopment)) return false;
+  writeStamp(tree, withDevelopment);
   return true;
 }
 
-function writeStamp(withDevelopment) {
+function writeStamp(tree, withDevelopment) {
   const scope = withDevelopment ? 'all' : 'runtime';
-  const stamp = `${digest(LOCK_FILE)} ${digest(INSTALLED_LOCK_FILE)} ${process.platform}-${process.arch} ${scope}\n`;
   try {
-    fs.writeFileSync(STAMP_FILE, stamp);
+    fs.writeFileSync(stampFileOf(tree), `${stampOf(tree)} ${scope}\n`);
   } catch {
     // A tree that may only be read is compared again next time; that costs milliseconds.
   }
@@ -266,9 +272,10 @@ function showElapsed(label) {
   };
 }
 
-/** Runs `npm ci`; returns how long it took in ms. */
-async function install() {
-  const finish = showElapsed('Installing dependencies from the lock file (once per version) ...');
+/** Runs `npm ci` in a tree; returns how long it took in ms. */
+async function install(tree) {
+  const what = tree === ROOT ? 'dependencies' : path.relative(ROOT, tree);
+  const finish = showElapsed(`Installing ${what} from the lock file (once per version) ...`);
   const arguments_ = [
     'ci',
     '--include=dev',
@@ -280,7 +287,7 @@ async function install() {
     '--loglevel=error',
   ];
   const npm = spawn('npm', arguments_, {
-    cwd: ROOT,
+    cwd: tree,
     env: environmentForNpm(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -321,13 +328,13 @@ async function install() {
 /** Installs if needed; returns how many ms that took. */
 async function installIfNeeded(command) {
   const withDevelopment = command.startsWith('test');
-  if (installationIsCurrent(withDevelopment)) {
+  if (installationIsCurrent(ROOT, withDevelopment)) {
     registerAsLive(command);
     return 0;
   }
   return withInstallLock(async () => {
     let elapsedMs = 0;
-    if (!installationIsCurrent(withDevelopment)) {
+    if (!installationIsCurrent(ROOT, withDevelopment)) {
       const [other] = otherLiveCommands();
       if (other !== undefined) {
         throw new Refusal(
@@ -335,12 +342,31 @@ async function installIfNeeded(command) {
             'and installing would take its files away. Stop it (Ctrl-C in its terminal), then run this command again.',
         );
       }
-      elapsedMs = await install();
-      writeStamp(true);
+      elapsedMs = await install(ROOT);
+      writeStamp(ROOT, true);
     }
     registerAsLive(command);
     return elapsedMs;
   });
+}
+
+/** Real clients for the tests. Without them the product can still be tested, so their absence is said and no failure. */
+async function installClientsIfNeeded(command) {
+  for (const tree of CLIENT_TREES[command] ?? []) {
+    if (!fs.existsSync(lockFileOf(tree)) || installationIsCurrent(tree, true)) continue;
+    try {
+      await withInstallLock(async () => {
+        if (installationIsCurrent(tree, true)) return;
+        await install(tree);
+        writeStamp(tree, true);
+      });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      say(
+        `${error.message}\n\nGoing on without: tests of the clients in ${path.relative(ROOT, tree)} are skipped.\n`,
+      );
+    }
+  }
 }
 
 // ---- the required Node --------------------------------------------------------------------------------------------
@@ -450,6 +476,7 @@ async function main() {
     return;
   }
   const installMs = await installIfNeeded(command);
+  await installClientsIfNeeded(command);
   runOn(findNode(), command, rest, installMs);
 }
 

@@ -7,6 +7,7 @@ import { redisKeys, USAGE_CONSUMER_GROUP } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
 import type { UsageBatch } from '#shared/usage-record.ts';
 import type { WalletPublisher } from '../ledger/publish-wallets.ts';
+import { UsageExaminer } from './examine-usage.ts';
 import { type IngestOutcome, ingestUsage } from './ingest-usage.ts';
 import { PoisonRecord } from './parse-usage-record.ts';
 import type { UsageTotalsPublisher } from './publish-usage-totals.ts';
@@ -25,12 +26,23 @@ export interface UsageConsumerOptions {
   readonly consumer: string;
 }
 
-interface StreamEntry {
+export interface StreamEntry {
   readonly id: string;
   readonly batch: UsageBatch;
 }
 
+/** Neighbouring batches of one spool, to be booked as one. */
+interface Run {
+  readonly entries: StreamEntry[];
+  readonly spool: string;
+  readonly from: number;
+  to: number;
+}
+
+/** Batches taken from the stream at once; they come to at most 10,000 records. */
 const READ_COUNT = 20;
+/** Neighbouring batches of a spool are booked together, up to so many records in one transaction. */
+const MAX_RUN_RECORDS = 5_000;
 const READ_BLOCK_MS = 500;
 const RETRY_MS = 100;
 /** Batches that wait for an earlier one, and batches of a worker that died, are offered again this often. */
@@ -46,6 +58,7 @@ const ZERO_ID = '0-0';
 export class UsageConsumer {
   readonly #options: UsageConsumerOptions;
   readonly #waiting = new Map<string, StreamEntry>();
+  readonly #examiner = new UsageExaminer();
   #groupRunId: string | undefined;
   #revisitAtMs = 0;
   #closed = false;
@@ -75,7 +88,7 @@ export class UsageConsumer {
       try {
         if (runId !== this.#groupRunId) await this.#joinGroup(runId);
         await this.#revisit();
-        for (const entry of await this.#readNew()) await this.#book(entry);
+        await this.#bookAll(await this.#readNew());
       } catch (error) {
         if (this.#closed) return;
         // Also a wiped Redis: its consumer group is made anew before the next read.
@@ -142,46 +155,52 @@ export class UsageConsumer {
       READ_COUNT,
     )) as [string, [string, string[] | null][]];
     for (const [id, fields] of claimed) this.#waiting.set(id, readEntry(id, fields ?? []));
-    const byPlace = [...this.#waiting.values()].sort(
-      (left, right) => left.batch.from - right.batch.from || (left.batch.spool < right.batch.spool ? -1 : 1),
-    );
-    for (const entry of byPlace) await this.#book(entry);
+    await this.#bookAll([...this.#waiting.values()]);
   }
 
-  async #book(entry: StreamEntry): Promise<void> {
+  async #bookAll(entries: readonly StreamEntry[]): Promise<void> {
+    for (const run of runsOf(entries)) await this.#book(run);
+  }
+
+  async #book(run: Run): Promise<void> {
     const { clients, logger } = this.#options;
+    const { spool, from, to, entries } = run;
+    const lines = entries.map(({ batch }) => batch.lines).join('\n');
     let outcome: IngestOutcome;
     try {
-      outcome = await ingestUsage(clients.database, entry.batch);
+      outcome = await ingestUsage(clients.sql, { spool, from, to, lines }, this.#examiner);
     } catch (error) {
       if (!(error instanceof PoisonRecord)) throw error;
-      // Not one of our batches at all; the spool still has the real records and sends them again.
-      logger.error(
-        { entry: entry.id, reason: error.message },
-        'Malformed usage batch dropped from the stream',
-      );
-      await this.#acknowledge(entry, undefined);
+      await this.#dropMalformed(run, error);
       return;
     }
     if (outcome.gap) {
-      this.#waiting.set(entry.id, entry);
+      for (const entry of entries) this.#waiting.set(entry.id, entry);
       return;
     }
     if (outcome.quarantined > 0)
-      logger.error({ spool: entry.batch.spool, records: outcome.quarantined }, 'Usage records quarantined');
+      logger.error({ spool, records: outcome.quarantined }, 'Usage records quarantined');
     for (const { accountId } of outcome.settled) this.#options.totals.markChanged(accountId);
     await this.#options.wallets.publishSettled(outcome.settled, outcome.budgets);
-    if (outcome.closed) await this.#forgetSpool(entry.batch.spool);
-    await this.#acknowledge(entry, outcome.highWater);
+    if (outcome.closed) await this.#forgetSpool(spool);
+    await this.#acknowledge(run, outcome.highWater);
   }
 
-  async #acknowledge(entry: StreamEntry, highWater: number | undefined): Promise<void> {
+  /** Not a batch of ours at all; the spool still has the real records and sends them again. */
+  async #dropMalformed(run: Run, { message: reason }: PoisonRecord): Promise<void> {
+    const entries = run.entries.map(({ id }) => id);
+    this.#options.logger.error({ entries, reason }, 'Malformed usage batch dropped from the stream');
+    await this.#acknowledge(run, undefined);
+  }
+
+  async #acknowledge({ spool, entries }: Run, highWater: number | undefined): Promise<void> {
     const pipeline = this.#options.link.client.pipeline();
-    if (highWater !== undefined) pipeline.hset(redisKeys.usageConfirmed, entry.batch.spool, highWater);
-    pipeline.xack(redisKeys.usageStream, USAGE_CONSUMER_GROUP, entry.id);
-    pipeline.xdel(redisKeys.usageStream, entry.id);
+    if (highWater !== undefined) pipeline.hset(redisKeys.usageConfirmed, spool, highWater);
+    const ids = entries.map(({ id }) => id);
+    pipeline.xack(redisKeys.usageStream, USAGE_CONSUMER_GROUP, ...ids);
+    pipeline.xdel(redisKeys.usageStream, ...ids);
     await executePipeline(pipeline);
-    this.#waiting.delete(entry.id);
+    for (const id of ids) this.#waiting.delete(id);
   }
 
   async #forgetSpool(spool: string): Promise<void> {
@@ -193,6 +212,40 @@ export class UsageConsumer {
 }
 
 const CLOSE_SPOOL_SCRIPT = readFileSync(new URL('./close-spool.lua', import.meta.url), 'utf8');
+
+function runOf(entry: StreamEntry): Run {
+  const { spool, from, to } = entry.batch;
+  return { entries: [entry], spool, from, to };
+}
+
+/** Orders batches by their place in their spool and puts neighbours together. Overlapping batches stay apart. */
+function runsOf(entries: readonly StreamEntry[]): Run[] {
+  const runs: Run[] = [];
+  for (const [, batches] of Map.groupBy(entries, ({ batch }) => batch.spool)) {
+    batches.sort((left, right) => left.batch.from - right.batch.from);
+    let run: Run | undefined;
+    for (const entry of batches) {
+      const { from, to } = entry.batch;
+      if (run !== undefined && from === run.to + 1 && to - run.from < MAX_RUN_RECORDS && isWhole(entry)) {
+        run.entries.push(entry);
+        run.to = to;
+      } else {
+        const started = runOf(entry);
+        runs.push(started);
+        // A malformed batch travels alone, so that it takes no other with it.
+        run = isWhole(entry) ? started : undefined;
+      }
+    }
+  }
+  return runs;
+}
+
+/** Whether a batch has as many lines as it says. */
+function isWhole({ batch }: StreamEntry): boolean {
+  let lines = 1;
+  for (let at = batch.lines.indexOf('\n'); at !== -1; at = batch.lines.indexOf('\n', at + 1)) lines += 1;
+  return lines === batch.to - batch.from + 1;
+}
 
 function readEntry(id: string, fields: readonly string[]): StreamEntry {
   const field = (name: string): string => {

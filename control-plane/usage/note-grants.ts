@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm';
-import type { Transaction } from '#db/client.ts';
 import { decodeGrantLine, type GrantTotal } from '#shared/usage-record.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 
 /**
  * Remembers what a spool says it was lent, inside the ingest transaction, so that a wiped Redis can be told on its behalf
  * while it is silent. Totals only grow, so lines may arrive again. Other lines are ignored.
  */
-export async function noteGrants(tx: Transaction, spool: string, lines: readonly string[]): Promise<void> {
+export async function noteGrants(tx: SqlExecutor, spool: string, lines: readonly string[]): Promise<void> {
   const last = new Map<string, GrantTotal>();
   for (const line of lines) for (const grant of decodeGrantLine(line) ?? []) last.set(grant.wallet, grant);
   if (last.size === 0) return;
@@ -27,7 +27,7 @@ export async function noteGrants(tx: Transaction, spool: string, lines: readonly
 }
 
 /** A closed spool spends nothing any more: what it was lent is of no interest. */
-export async function forgetGrants(tx: Transaction, spool: string): Promise<void> {
+export async function forgetGrants(tx: SqlExecutor, spool: string): Promise<void> {
   await tx.execute(sql`delete from usage_spool_grants where spool_id = ${spool}`);
   await tx.execute(sql`delete from usage_spool_budgets where spool_id = ${spool}`);
 }

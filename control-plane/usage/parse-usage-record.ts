@@ -1,15 +1,20 @@
 import { FAULTS } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
-import type { TokenUsage } from '#shared/token-usage.ts';
+import { SERVER_TOOLS, type ServerToolCalls, type TokenUsage } from '#shared/token-usage.ts';
 import { USAGE_RECORD_FORMAT, type UsageRecord } from '#shared/usage-record.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const MAX_INTEGER = 2_147_483_647;
 const MAX_TEXT = 256;
 const MAX_COST_NANO = 9_000_000_000_000_000_000n;
+/** Fields that version 2 added are optional, so version 1 reads the same way. */
+const READABLE_FORMATS: ReadonlySet<unknown> = new Set([USAGE_RECORD_FORMAT, 1]);
+const MAX_SERVICE_TIER = 64;
 const PERIOD_LABEL = /^(?:none|(?:day|week|month)-[\d-]{7,10})$/;
 const DIALECTS = ['chat', 'responses', 'messages'];
 const LANES = ['forward', 'translate'];
+const SOURCES = ['upstream', 'estimated'];
+const KNOWN_TOOLS: ReadonlySet<string> = new Set(SERVER_TOOLS);
 const STATUSES = ['success', 'error', 'aborted'];
 
 /** Why a line of a spool is not a usage record; becomes the reason in the quarantine. */
@@ -30,7 +35,7 @@ export function parseUsageRecord(line: string): UsageRecord {
   }
   if (typeof value !== 'object' || value === null) throw new PoisonRecord('not an object');
   const record = value as Readonly<Record<string, unknown>>;
-  if (record.format !== USAGE_RECORD_FORMAT) throw new PoisonRecord('format');
+  if (!READABLE_FORMATS.has(record.format)) throw new PoisonRecord('format');
   const requestId = uuid(record, 'requestId');
   if (uuidTimeMs(requestId) > Number.MAX_SAFE_INTEGER) throw new PoisonRecord('requestId');
   const errorCode = optionalText(record, 'errorCode');
@@ -79,8 +84,28 @@ function tokenUsage(value: unknown): TokenUsage {
     cacheRead: integer(usage, 'cacheRead'),
     cacheWrite5m: integer(usage, 'cacheWrite5m'),
     cacheWrite1h: integer(usage, 'cacheWrite1h'),
-    source: oneOf(usage, 'source', ['upstream', 'estimated']) as TokenUsage['source'],
+    source: oneOf(usage, 'source', SOURCES) as TokenUsage['source'],
+    ...serviceTier(usage),
+    ...serverTools(usage.serverTools),
   };
+}
+
+function serviceTier(usage: Fields): Pick<TokenUsage, 'serviceTier'> {
+  if (usage.serviceTier === undefined) return {};
+  const name = optionalText(usage, 'serviceTier');
+  if (name === null || name.length > MAX_SERVICE_TIER) throw new PoisonRecord('serviceTier');
+  return { serviceTier: name };
+}
+
+function serverTools(value: unknown): Pick<TokenUsage, 'serverTools'> {
+  if (value === undefined) return {};
+  if (typeof value !== 'object' || value === null) throw new PoisonRecord('serverTools');
+  const calls = value as Fields;
+  for (const tool of Object.keys(calls)) {
+    if (!KNOWN_TOOLS.has(tool)) throw new PoisonRecord('serverTools');
+    integer(calls, tool);
+  }
+  return { serverTools: calls as ServerToolCalls };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
-import type { Transaction } from '#db/client.ts';
 import { budgetWallet } from '#shared/budget-period.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 
 /** What a budget has paid for, after a batch was taken in. */
 export interface SettledBudget {
@@ -19,7 +19,7 @@ export interface SettledBudget {
  * with exactly the records that the transaction inserted.
  */
 export async function settleBudgets(
-  tx: Transaction,
+  tx: SqlExecutor,
   spool: string,
   records: readonly UsageRecord[],
 ): Promise<SettledBudget[]> {
@@ -64,7 +64,7 @@ export async function settleBudgets(
 }
 
 /** Keeps a row for each of `records` that cost more than was held for it, for operators. */
-export async function noteExcesses(tx: Transaction, records: readonly UsageRecord[]): Promise<void> {
+export async function noteExcesses(tx: SqlExecutor, records: readonly UsageRecord[]): Promise<void> {
   const rows = records.flatMap(({ requestId, accountId, apiKeyId, excessNano }) =>
     excessNano === undefined
       ? []

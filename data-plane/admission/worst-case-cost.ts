@@ -42,7 +42,8 @@ export function worstCaseCost(
   const output = request.choiceCount * outputCeiling(request, model);
   let inputPrice = 0;
   let outputPrice = 0;
-  for (const tier of price.tiers) {
+  // Which service tier the provider will serve is its own to say.
+  for (const tier of [...price.tiers, ...(price.serviceTiers ?? []).flatMap(({ tiers }) => tiers)]) {
     if (tier.aboveTokens > 0 && input <= tier.aboveTokens) continue;
     inputPrice = Math.max(inputPrice, tier.input, tier.cacheRead, tier.cacheWrite5m);
     if (mayWriteHourCache) inputPrice = Math.max(inputPrice, tier.cacheWrite1h);

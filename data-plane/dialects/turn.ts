@@ -199,7 +199,5 @@ export type FinishReason =
   | 'pause'
   | 'context_exceeded';
 
-/** Usage as the provider stated it plus what only some dialects show. */
-export interface TurnUsage extends TokenUsage {
-  readonly serviceTier?: string;
-}
+/** Usage as the provider stated it. */
+export type TurnUsage = TokenUsage;

@@ -1,5 +1,6 @@
 import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
+import { serverToolHold } from '#data-plane/admission/server-tool-hold.ts';
 import {
   estimatedInputTokens,
   estimatedTextTokens,
@@ -147,7 +148,8 @@ export class InferenceEndpoint {
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const hold = await quotas.hold({
       key: facts.key,
-      worstCaseNano: worstCaseCost(request, model.config, price, mayWriteHourCache),
+      worstCaseNano:
+        worstCaseCost(request, model.config, price, mayWriteHourCache) + serverToolHold(body.bytes, price),
       reservedTokens: reservedTokens(request, model.config),
     });
     return isFault(hold) ? hold : { body, dialect, request, model, price, attempts, hold };
@@ -174,9 +176,10 @@ export class InferenceEndpoint {
     let end: ForwardEnd | undefined;
     let inexpressible: ForwardEnd | undefined;
     for (const route of admitted.attempts) {
-      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
+      // The attempts so far have failed, and failed ones cost nothing.
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
       const media = await fetchMedia(this.#gateway, exchange, { upstream: route.upstream, ...admitted });
-      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: end?.lane };
+      if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
       const choice = isFault(media) ? media : chooseLane({ exchange, route, media, ...admitted });
       if (isFault(choice)) {
         // Another route may have the words for it; what a provider has answered tells more than that this one has not.

@@ -5,6 +5,7 @@ import { type Dialect, USAGE_RECORD_FORMAT, type UsageRecord } from '#shared/usa
 import type { Exchange } from './exchange.ts';
 
 const MAX_REQUESTED_MODEL_LENGTH = 256;
+const MAX_SERVICE_TIER_LENGTH = 64;
 
 /** What is known of a request while it runs; turned into its usage record at the end. */
 export interface RequestFacts {
@@ -76,7 +77,7 @@ export function buildRecord(
     status: result.status,
     httpStatus: result.httpStatus,
     errorCode: result.errorCode,
-    usage: result.usage,
+    usage: storableUsage(result.usage),
     priceVersionId: result.priceVersionId,
     costNano: result.costNano.toString(),
     latencyMs: Math.round(endedAtMs - exchange.startedAtMs),
@@ -86,7 +87,12 @@ export function buildRecord(
   };
 }
 
+function storableUsage(usage: TokenUsage): TokenUsage {
+  if (usage.serviceTier === undefined) return usage;
+  return { ...usage, serviceTier: storableName(usage.serviceTier, MAX_SERVICE_TIER_LENGTH) };
+}
+
 /** A name as a record can carry it: bounded, and without what Postgres text cannot hold. A prefix alias matches any tail. */
-function storableName(name: string): string {
-  return name.slice(0, MAX_REQUESTED_MODEL_LENGTH).toWellFormed().replaceAll('\0', '\ufffd');
+function storableName(name: string, maxLength = MAX_REQUESTED_MODEL_LENGTH): string {
+  return name.slice(0, maxLength).toWellFormed().replaceAll('\0', '\ufffd');
 }

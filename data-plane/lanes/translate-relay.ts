@@ -1,5 +1,6 @@
 import type { ProviderCodec, StreamEncoder } from '#data-plane/dialects/codec.ts';
-import { type ProviderFault, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
+import { coveringText } from '#data-plane/dialects/covering-text.ts';
+import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import { issuedBy } from '#data-plane/dialects/signature-envelope.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
@@ -40,8 +41,8 @@ export class TranslateRelay implements AnswerRelay {
   #last = '';
   #fault: Fault | undefined;
   #usage: TokenUsage | undefined;
-  /** A choice has ended, so that the counts are the provider's last word. */
-  #isFinal = false;
+  /** How much text the last counts cover. */
+  #countedTextBytes = 0;
 
   constructor({ writer, provider, issuer, createEncoder }: TranslateRelayOptions) {
     this.#writer = writer;
@@ -51,15 +52,13 @@ export class TranslateRelay implements AnswerRelay {
     this.#decoder = provider.createStreamDecoder(issuedBy(issuer, (event) => this.#onEvent(event)));
   }
 
-  /**
-   * The provider's counts. Those that come before the end tell the prompt but hardly the output: a client that leaves then
-   * pays for the text it was sent.
-   */
   get usage(): TokenUsage | undefined {
-    const usage = this.#usage;
-    if (usage === undefined || this.#isFinal) return usage;
-    const delivered = Math.ceil(this.textBytes / TYPICAL_BYTES_PER_TOKEN);
-    return { ...usage, output: Math.max(usage.output, delivered), source: 'estimated' };
+    if (this.#usage === undefined) return undefined;
+    return coveringText(this.#usage, {
+      countedTextBytes: this.#countedTextBytes,
+      textBytes: this.textBytes,
+      isWhole: this.#ended,
+    });
   }
 
   push(piece: Buffer): StreamState {
@@ -136,6 +135,7 @@ export class TranslateRelay implements AnswerRelay {
         return;
       case 'usage':
         this.#usage = event.usage;
+        this.#countedTextBytes = this.textBytes;
         break;
       case 'part_delta':
         this.textBytes += Buffer.byteLength(event.text);
@@ -147,7 +147,6 @@ export class TranslateRelay implements AnswerRelay {
         break;
       case 'choice_end':
         this.#hasContent = true;
-        this.#isFinal = true;
         break;
       case 'turn_end':
         this.#ended = true;

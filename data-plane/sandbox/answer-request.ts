@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '#shared/clock.ts';
 import { composeTurn } from './compose-turn.ts';
 import { type Directive, readDirective } from './directives.ts';
+import { withoutHarnessNotes } from './harness-notes.ts';
 import { type Pace, type PaceSettings, startPace } from './pace.ts';
 import type { PromptCache } from './prompt-cache.ts';
 import { countPrompt } from './prompt-tokens.ts';
@@ -29,7 +30,7 @@ export async function answerRequest(body: unknown, exchange: Exchange, parts: Sa
   const { protocol, response, gone } = exchange;
   const request = protocol.read(body, exchange.target);
   if (isWireError(request)) return sendWireError(response, protocol, request);
-  const directive = readDirective(lastUserText(request.turn));
+  const directive = readDirective(lastUserText(withoutHarnessNotes(request.turn)));
   if (directive?.kind === 'error') return sendWireError(response, protocol, requestedError(directive.status));
   if (request.kind === 'count')
     return sendJsonText(response, request.encodeCount(countPrompt(request.turn).tokens));

@@ -6,6 +6,9 @@ import { hintsFrom, properNames } from './value-hints.ts';
 
 const MAX_CALLS = 4;
 const CALL_ID_BYTES = 12;
+/** A coding agent offers many tools with pages of description, in which any word occurs: one in common says nothing. */
+const MANY_TOOLS = 5;
+const DESCRIPTION_CHARACTERS = 200;
 const COMMON_WORDS = new Set(
   'a an and are at by can current do find for from get give how i in is it look me my of on or please run set show tell that the this to up what which with you your'.split(
     ' ',
@@ -47,9 +50,12 @@ function rankTools(tools: readonly OfferedTool[], text: string): OfferedTool[] {
   });
   if (plainlyAsked.length > 0) return plainlyAsked.slice(0, MAX_CALLS);
   let best: OfferedTool | undefined;
-  let bestScore = 0;
+  let bestScore = tools.length > MANY_TOOLS ? 1 : 0;
   for (const tool of tools) {
-    const described = new Set([...wordsOf(tool.name), ...wordsOf(tool.description)]);
+    const described = new Set([
+      ...wordsOf(tool.name),
+      ...wordsOf(tool.description.slice(0, DESCRIPTION_CHARACTERS)),
+    ]);
     const score = [...described].filter((word) => said.has(word)).length;
     if (score > bestScore) [best, bestScore] = [tool, score];
   }
@@ -73,13 +79,15 @@ function callsOfOneTool(tool: OfferedTool, text: string): AnsweredCall[] {
   return distinct.size === calls.length ? calls : [callOf(tool, text)];
 }
 
+/** A call in its own right, under a fresh id. */
+export function answeredCall(name: string, argumentsJson: string): AnsweredCall {
+  const id = `call_${randomBytes(CALL_ID_BYTES).toString('hex')}`;
+  return { id, name, argumentTokens: tokenize(argumentsJson) };
+}
+
 function callOf(tool: OfferedTool, text: string, subject?: string): AnsweredCall {
   const value = valueForSchema(tool.parameters, hintsFrom(text, subject), false);
   // Arguments are an object by definition of the protocols, whatever the declared schema says.
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return {
-    id: `call_${randomBytes(CALL_ID_BYTES).toString('hex')}`,
-    name: tool.name,
-    argumentTokens: tokenize(JSON.stringify(isObject ? value : {})),
-  };
+  return answeredCall(tool.name, JSON.stringify(isObject ? value : {}));
 }

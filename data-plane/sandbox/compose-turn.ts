@@ -1,6 +1,7 @@
-import { chooseToolCalls } from './choose-tool-calls.ts';
+import { answeredCall, chooseToolCalls } from './choose-tool-calls.ts';
 import { composeText, composeThought, fillerToken, REFUSAL_TEXT } from './compose-text.ts';
 import { type Directive, readDirective } from './directives.ts';
+import { withoutHarnessNotes } from './harness-notes.ts';
 import type { PromptCache } from './prompt-cache.ts';
 import { cacheableTokens, countPrompt } from './prompt-tokens.ts';
 import { tokenize } from './tokenize.ts';
@@ -27,7 +28,8 @@ const REASONING_TOKENS: Readonly<Record<string, number>> = {
 };
 
 /** Decides the whole answer to a request. The same request gets the same words; only call ids and cache hits differ. */
-export function composeTurn(request: TurnRequest, promptCache: PromptCache): Turn {
+export function composeTurn(sent: TurnRequest, promptCache: PromptCache): Turn {
+  const request = withoutHarnessNotes(sent);
   const directive = readDirective(lastUserText(request));
   const reasoningTokens = reasoningTokensOf(request);
   const limit =
@@ -38,7 +40,7 @@ export function composeTurn(request: TurnRequest, promptCache: PromptCache): Tur
     thoughtTokens,
     thoughtHidden: directive?.kind === 'redacted',
   }));
-  return { answers, usage: usageOf(request, answers, reasoningTokens, promptCache) };
+  return { answers, usage: usageOf(sent, answers, reasoningTokens, promptCache) };
 }
 
 function composeAnswer(request: TurnRequest, directive: Directive | undefined, index: number): Answer {
@@ -54,7 +56,7 @@ function composeAnswer(request: TurnRequest, directive: Directive | undefined, i
     case 'refusal':
       return { ...answerOf(tokenize(REFUSAL_TEXT), [], 'stop'), refused: true };
     default: {
-      const toolCalls = chooseToolCalls(request);
+      const toolCalls = directive?.kind === 'calls' ? nextStep(request, directive) : chooseToolCalls(request);
       if (toolCalls.length > 0) return answerOf([], toolCalls, 'tool_calls');
       const variant =
         request.answerCount > 1 && request.format.kind === 'text' ? ` (Answer ${index + 1}.)` : '';
@@ -62,6 +64,14 @@ function composeAnswer(request: TurnRequest, directive: Directive | undefined, i
       return { ...answerOf(tokenize(text), [], 'stop'), stoppedBy };
     }
   }
+}
+
+/** The step after those that the conversation shows as taken; empty when all are, and then it is told what came back. */
+function nextStep(request: TurnRequest, { steps }: Extract<Directive, { kind: 'calls' }>): AnsweredCall[] {
+  const asked = request.messages.findLastIndex((message) => message.role === 'user');
+  const taken = request.messages.slice(asked + 1).filter((message) => message.toolCalls.length > 0).length;
+  const calls = (steps[taken] ?? []).slice(0, request.parallelToolCalls ? undefined : 1);
+  return calls.map((call) => answeredCall(call.name, call.argumentsJson));
 }
 
 function composeContent(request: TurnRequest): string {

@@ -1,5 +1,6 @@
 /**
- * What a developer can make the sandbox do by sending exactly one of these as the last user message:
+ * What a developer can make the sandbox do by sending exactly one of these as the last user message (of the last one,
+ * several lines for several steps):
  *
  * | message | effect |
  * |---|---|
@@ -13,6 +14,7 @@
  * | `sandbox:filter` | `finish_reason: "content_filter"` |
  * | `sandbox:refusal` | a refusal instead of content |
  * | `sandbox:redacted` | reasoning, where asked for, that only the provider can read |
+ * | `sandbox:call:write_file {"path":"a.txt"}` | that tool call; a list of arguments makes parallel calls |
  */
 export type Directive =
   | { readonly kind: 'error'; readonly status: number }
@@ -21,13 +23,22 @@ export type Directive =
   | { readonly kind: 'tokens'; readonly count: number }
   | { readonly kind: 'filter' }
   | { readonly kind: 'refusal' }
-  | { readonly kind: 'redacted' };
+  | { readonly kind: 'redacted' }
+  | { readonly kind: 'calls'; readonly steps: readonly (readonly RequestedCall[])[] };
+
+/** A call that is made exactly as asked for. */
+export interface RequestedCall {
+  readonly name: string;
+  readonly argumentsJson: string;
+}
 
 const MAX_WAIT_MS = 600_000;
 const MAX_TOKENS = 100_000;
 
 /** Reads a whole message as a directive; anything else, also a text that merely contains one, is `undefined`. */
 export function readDirective(text: string): Directive | undefined {
+  const steps = readCalls(text);
+  if (steps !== undefined) return { kind: 'calls', steps };
   const [, verb, detail = ''] = /^sandbox:([a-z]+)(?::([a-z0-9]+))?$/.exec(text) ?? [];
   switch (verb) {
     case 'error':
@@ -46,6 +57,26 @@ export function readDirective(text: string): Directive | undefined {
       return detail === '' ? { kind: 'redacted' } : undefined;
     default:
       return undefined;
+  }
+}
+
+/** One step a line; `undefined` unless every line is one. */
+function readCalls(text: string): RequestedCall[][] | undefined {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const steps = lines.flatMap((line) => readStep(line) ?? []);
+  return lines.length > 0 && steps.length === lines.length ? steps : undefined;
+}
+
+function readStep(line: string): [RequestedCall[]] | undefined {
+  const [, name, detail = '{}'] = /^sandbox:call:([\w.-]+)(?:\s+(.+))?$/.exec(line.trim()) ?? [];
+  if (name === undefined) return undefined;
+  try {
+    const given: unknown = JSON.parse(detail);
+    const list: unknown[] = Array.isArray(given) ? given : [given];
+    if (!list.every((entry) => typeof entry === 'object' && entry !== null)) return undefined;
+    return [list.map((entry) => ({ name, argumentsJson: JSON.stringify(entry) }))];
+  } catch {
+    return undefined;
   }
 }
 

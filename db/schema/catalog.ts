@@ -12,7 +12,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import type { PublishedPriceTier } from '#shared/price.ts';
+import type { PublishedPrice, PublishedPriceTier, ToolPrices } from '#shared/price.ts';
 import type { ModelCapabilities } from '#shared/snapshot.ts';
 
 export const models = pgTable(
@@ -48,6 +48,12 @@ export const priceVersions = pgTable(
       .references(() => models.id),
     effectiveAt: timestamp('effective_at', { withTimezone: true, precision: 3 }).notNull(),
     tiers: jsonb('tiers').$type<PublishedPriceTier[]>().notNull(),
+    /** Instead of `tiers` for requests served so; every other service tier takes `tiers`. */
+    serviceTiers: jsonb('service_tiers')
+      .$type<PublishedPrice['serviceTiers']>()
+      .notNull()
+      .default(sql`'[]'::jsonb`),
+    perToolCallNano: jsonb('per_tool_call_nano').$type<ToolPrices>().notNull().default(sql`'{}'::jsonb`),
     perRequestNano: bigint('per_request_nano', { mode: 'bigint' }).notNull().default(sql`0`),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
   },

@@ -3,6 +3,7 @@ import {
   bigint,
   check,
   index,
+  integer,
   jsonb,
   pgTable,
   text,
@@ -53,7 +54,17 @@ export const ledgerTransactions = pgTable(
   {
     id: uuid('id').primaryKey(),
     kind: text('kind', {
-      enum: ['usage', 'credit_grant', 'credit_allocation', 'top_up', 'refund', 'dispute', 'reversal'],
+      enum: [
+        'usage',
+        'credit_grant',
+        'credit_allocation',
+        'promotional_grant',
+        'promotional_expiry',
+        'top_up',
+        'refund',
+        'dispute',
+        'reversal',
+      ],
     }).notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     description: text('description').notNull(),
@@ -93,3 +104,54 @@ export const ledgerBalances = pgTable('ledger_balances', {
   /** Counts postings; guards the copy in Redis against reordering. */
   sequence: bigint('sequence', { mode: 'bigint' }).notNull(),
 });
+
+/**
+ * Promotional credit by grant, spent before paid credit, what expires first first. `remaining` follows the ledger: the sum
+ * over an account's grants is the balance of its promotional ledger account.
+ */
+export const promotionalGrants = pgTable(
+  'promotional_grants',
+  {
+    id: uuid('id').primaryKey(),
+    accountId: uuid('account_id')
+      .notNull()
+      .references(() => accounts.id),
+    transactionId: uuid('transaction_id')
+      .notNull()
+      .references(() => ledgerTransactions.id),
+    amountNano: bigint('amount_nano', { mode: 'bigint' }).notNull(),
+    remainingNano: bigint('remaining_nano', { mode: 'bigint' }).notNull(),
+    /** `null`: never. */
+    expiresAt: timestamp('expires_at', { withTimezone: true, precision: 3 }),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    index('promotional_grants_unspent_idx').on(table.accountId).where(sql`${table.remainingNano} > 0`),
+    index('promotional_grants_expiry_idx').on(table.expiresAt).where(sql`${table.remainingNano} > 0`),
+    check(
+      'promotional_grants_remaining_within',
+      sql`${table.remainingNano} >= 0 and ${table.remainingNano} <= ${table.amountNano}`,
+    ),
+  ],
+);
+
+/** Results of the reconciliation job, newest last. */
+export const reconciliations = pgTable('reconciliations', {
+  id: uuid('id').primaryKey(),
+  startedAt: timestamp('started_at', { withTimezone: true, precision: 3 }).notNull(),
+  finishedAt: timestamp('finished_at', { withTimezone: true, precision: 3 }).notNull(),
+  /** How many differences were found; `differences` lists the first of them. */
+  differenceCount: integer('difference_count').notNull(),
+  differences: jsonb('differences').$type<ReconciliationDifference[]>().notNull(),
+  /** What was compared, by name of the check. */
+  checked: jsonb('checked').$type<Record<string, number>>().notNull(),
+});
+
+/** One figure that is not what it should be. Amounts are nano-USD as decimal text, or counts. */
+export interface ReconciliationDifference {
+  readonly check: string;
+  /** The row at fault: table and key. */
+  readonly subject: string;
+  readonly expected: string;
+  readonly found: string;
+}

@@ -2,16 +2,20 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
+  check,
   date,
   index,
   integer,
+  jsonb,
   pgTable,
   primaryKey,
   smallint,
   text,
   timestamp,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import type { ServerToolCalls } from '#shared/token-usage.ts';
 
 /**
  * One row per request, partitioned by month on the UUIDv7 `request_id` (bounds are the first ms of a month as a UUID),
@@ -43,6 +47,10 @@ export const usageRecords = pgTable(
     cacheWrite5mTokens: integer('cache_write_5m_tokens').notNull(),
     cacheWrite1hTokens: integer('cache_write_1h_tokens').notNull(),
     estimated: boolean('estimated').notNull(),
+    /** As the provider served it, in its own words; `null` when it said nothing. */
+    serviceTier: text('service_tier'),
+    /** Calls of the provider's own tools; `null` when there were none. */
+    serverTools: jsonb('server_tools').$type<ServerToolCalls>(),
     priceVersionId: uuid('price_version_id'),
     costNano: bigint('cost_nano', { mode: 'bigint' }).notNull(),
     latencyMs: integer('latency_ms').notNull(),
@@ -147,15 +155,36 @@ export const usageDays = pgTable(
   (table) => [primaryKey({ columns: [table.accountId, table.day] })],
 );
 
-/** Records that could not be taken in, with the reason; an operator looks at them and replays them. */
+/** Records that could not be taken in, with the reason; an operator looks at them, then replays or discards them. */
 export const usageQuarantine = pgTable(
   'usage_quarantine',
   {
+    /** UUIDv7: rises with time, so it is also the page cursor. */
+    id: uuid('id').notNull().default(sql`gen_random_uuid()`),
     spoolId: text('spool_id').notNull(),
     sequence: bigint('sequence', { mode: 'number' }).notNull(),
     line: text('line').notNull(),
     reason: text('reason').notNull(),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().default(sql`now()`),
+    /** When an operator dealt with it: `null` while it waits. */
+    resolvedAt: timestamp('resolved_at', { withTimezone: true, precision: 3 }),
+    resolution: text('resolution', { enum: ['booked', 'discarded'] }),
   },
-  (table) => [primaryKey({ columns: [table.spoolId, table.sequence] })],
+  (table) => [
+    primaryKey({ columns: [table.spoolId, table.sequence] }),
+    uniqueIndex('usage_quarantine_id_key').on(table.id),
+    check(
+      'usage_quarantine_resolution_whole',
+      sql`(${table.resolvedAt} is null) = (${table.resolution} is null)`,
+    ),
+  ],
 );
+
+/**
+ * What the rows of dropped partitions had cost, by the ledger transaction that settled them: with it the ledger can be
+ * reconciled after the rows are gone.
+ */
+export const usageDroppedSettlements = pgTable('usage_dropped_settlements', {
+  settlementId: uuid('settlement_id').primaryKey(),
+  costNano: bigint('cost_nano', { mode: 'bigint' }).notNull(),
+});

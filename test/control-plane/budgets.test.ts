@@ -7,7 +7,7 @@ import { billedRecord, createBillableAccount, mintTestId } from '#test/setup/bil
 import { testDatabaseUrl } from '#test/setup/test-backends.ts';
 
 const clients = openDatabase(await testDatabaseUrl(), { max: 4, applicationName: 'budget-test' });
-const { database, sql } = clients;
+const { sql } = clients;
 afterAll(() => clients.close());
 
 const batchOf = (spool: string, from: number, lines: readonly (UsageRecord | string)[]) => ({
@@ -54,9 +54,9 @@ describe('budgets in the ingest', () => {
     const tomorrow = billedRecord(account, undefined, { budgetPeriod: 'day-2026-11-22' });
     const free = billedRecord(account);
     const cost = BigInt(one.costNano);
-    await ingestUsage(database, batchOf(spool, 1, [one, free]));
-    await ingestUsage(database, batchOf(spool, 1, [one, free]));
-    const outcome = await ingestUsage(database, batchOf(spool, 3, [two, one, tomorrow]));
+    await ingestUsage(sql, batchOf(spool, 1, [one, free]));
+    await ingestUsage(sql, batchOf(spool, 1, [one, free]));
+    const outcome = await ingestUsage(sql, batchOf(spool, 3, [two, one, tomorrow]));
     const wallet = budgetWallet(account.apiKeyId, today.budgetPeriod);
     expect(outcome.budgets).toContainEqual({
       wallet,
@@ -80,20 +80,20 @@ describe('budgets in the ingest', () => {
       encodeGrantLine([
         { wallet: account.accountId, grantedNano: String(granted), returnedNano: String(granted - 5) },
       ]);
-    const first = await ingestUsage(database, batchOf(spool, 1, [grant(900), grant(700), '{"grants":[{}]}']));
+    const first = await ingestUsage(sql, batchOf(spool, 1, [grant(900), grant(700), '{"grants":[{}]}']));
     expect(first).toMatchObject({ highWater: 3, quarantined: 1 });
     const stored = () => sql`
       select granted_nano::text, returned_nano::text from usage_spool_grants where spool_id = ${spool}`;
-    await ingestUsage(database, batchOf(spool, 4, [grant(800)]));
+    await ingestUsage(sql, batchOf(spool, 4, [grant(800)]));
     expect([...(await stored())]).toEqual([{ granted_nano: '800', returned_nano: '795' }]);
-    await ingestUsage(database, batchOf(spool, 5, [SPOOL_CLOSED_LINE]));
+    await ingestUsage(sql, batchOf(spool, 5, [SPOOL_CLOSED_LINE]));
     expect(await stored()).toHaveLength(0);
   });
 
   it('list requests that cost more than was held for them', async () => {
     const account = await createBillableAccount(sql);
     const record = billedRecord(account, undefined, { excessNano: '77' });
-    await ingestUsage(database, batchOf(mintTestId(), 1, [record, billedRecord(account)]));
+    await ingestUsage(sql, batchOf(mintTestId(), 1, [record, billedRecord(account)]));
     const rows = await sql`
       select request_id, excess_nano::text from usage_excesses where account_id = ${account.accountId}`;
     expect([...rows]).toEqual([{ request_id: record.requestId, excess_nano: '77' }]);

@@ -12,7 +12,7 @@ import {
 import { testDatabaseUrl } from '#test/setup/test-backends.ts';
 
 const clients = openDatabase(await testDatabaseUrl(), { max: 4, applicationName: 'ingest-test' });
-const { database, sql } = clients;
+const { sql } = clients;
 afterAll(() => clients.close());
 
 function batchOf(spool: string, from: number, records: readonly (UsageRecord | string)[]): UsageBatch {
@@ -39,8 +39,8 @@ describe('usage ingest', () => {
     const account = await createBillableAccount(sql);
     const records = [billedRecord(account), billedRecord(account, { input: 7, output: 3 })];
     const batch = batchOf(mintTestId(), 1, records);
-    const first = await ingestUsage(database, batch);
-    const repeated = await ingestUsage(database, batch);
+    const first = await ingestUsage(sql, batch);
+    const repeated = await ingestUsage(sql, batch);
     expect(first).toMatchObject({
       highWater: 2,
       gap: false,
@@ -55,10 +55,10 @@ describe('usage ingest', () => {
     const account = await createBillableAccount(sql);
     const spool = mintTestId();
     const [one, two] = [billedRecord(account), billedRecord(account)];
-    expect(await ingestUsage(database, batchOf(spool, 2, [two]))).toMatchObject({ gap: true, highWater: 0 });
+    expect(await ingestUsage(sql, batchOf(spool, 2, [two]))).toMatchObject({ gap: true, highWater: 0 });
     expect(await rowsOf(account.accountId)).toBe(0);
-    await ingestUsage(database, batchOf(spool, 1, [one]));
-    expect(await ingestUsage(database, batchOf(spool, 2, [two]))).toMatchObject({ gap: false, highWater: 2 });
+    await ingestUsage(sql, batchOf(spool, 1, [one]));
+    expect(await ingestUsage(sql, batchOf(spool, 2, [two]))).toMatchObject({ gap: false, highWater: 2 });
     expect(await rowsOf(account.accountId)).toBe(2);
   });
 
@@ -66,8 +66,8 @@ describe('usage ingest', () => {
     const account = await createBillableAccount(sql);
     const shared = billedRecord(account);
     const own = billedRecord(account);
-    await ingestUsage(database, batchOf(mintTestId(), 1, [shared]));
-    await ingestUsage(database, batchOf(mintTestId(), 1, [shared, own]));
+    await ingestUsage(sql, batchOf(mintTestId(), 1, [shared]));
+    await ingestUsage(sql, batchOf(mintTestId(), 1, [shared, own]));
     expect(await ledgerBalanceOf(sql, account.accountId)).toBe(-costOfAll([shared, own]));
   });
 
@@ -76,7 +76,7 @@ describe('usage ingest', () => {
     const spool = mintTestId();
     const good = billedRecord(account);
     const outcome = await ingestUsage(
-      database,
+      sql,
       batchOf(spool, 1, [
         'not json',
         good,
@@ -118,7 +118,7 @@ describe('usage ingest', () => {
         costNano: '0',
       },
     );
-    await ingestUsage(database, batchOf(mintTestId(), 1, [failed]));
+    await ingestUsage(sql, batchOf(mintTestId(), 1, [failed]));
     expect(await rowsOf(account.accountId)).toBe(1);
     expect(await ledgerBalanceOf(sql, account.accountId)).toBe(0n);
   });
@@ -126,10 +126,7 @@ describe('usage ingest', () => {
   it('closes a spool with its last line', async () => {
     const account = await createBillableAccount(sql);
     const spool = mintTestId();
-    const outcome = await ingestUsage(
-      database,
-      batchOf(spool, 1, [billedRecord(account), SPOOL_CLOSED_LINE]),
-    );
+    const outcome = await ingestUsage(sql, batchOf(spool, 1, [billedRecord(account), SPOOL_CLOSED_LINE]));
     expect(outcome).toMatchObject({ closed: true, highWater: 2, quarantined: 0 });
     const [row] = await sql`select closed_at is not null as closed from usage_spools where id = ${spool}`;
     expect(row).toEqual({ closed: true });
@@ -139,8 +136,8 @@ describe('usage ingest', () => {
     const account = await createBillableAccount(sql);
     const records = [billedRecord(account, { input: 10, cacheRead: 5, output: 2 }), billedRecord(account)];
     const batch = batchOf(mintTestId(), 1, records);
-    await ingestUsage(database, batch);
-    await ingestUsage(database, batch);
+    await ingestUsage(sql, batch);
+    await ingestUsage(sql, batch);
     const [day] = await sql`
       select cost_nano::text, prompt_tokens::int, completion_tokens::int, request_count::int, success_count::int
       from usage_days where account_id = ${account.accountId}`;
@@ -165,7 +162,7 @@ describe('usage ingest', () => {
             billedRecord(account, { input: index + 1, output: index }),
           );
           const deliver = (from: number, size: number) =>
-            ingestUsage(database, batchOf(spool, from, records.slice(from - 1, from - 1 + size)));
+            ingestUsage(sql, batchOf(spool, from, records.slice(from - 1, from - 1 + size)));
           for (const [start, size] of deliveries) if (start < count) await deliver(start + 1, size);
           await deliver(1, count);
           expect(await rowsOf(account.accountId)).toBe(count);

@@ -10,31 +10,36 @@ interface LockEntry {
   readonly link?: boolean;
 }
 
-function lockedPackages(): Record<string, LockEntry> {
+const TREES = ['.', 'test/clients', 'test/clients/command-line'];
+
+function lockedPackages(tree: string): Record<string, LockEntry> {
   const lock: { packages: Record<string, LockEntry> } = JSON.parse(
-    readFileSync(path.join(REPOSITORY_ROOT, 'package-lock.json'), 'utf8'),
+    readFileSync(path.join(REPOSITORY_ROOT, tree, 'package-lock.json'), 'utf8'),
   );
   return lock.packages;
 }
 
 describe('the dependency tree', () => {
   it('has exactly one copy of graphql, because two do not recognise each other', () => {
-    const copies = Object.keys(lockedPackages()).filter((folder) =>
+    const copies = Object.keys(lockedPackages('.')).filter((folder) =>
       /(^|\/)node_modules\/graphql$/.test(folder),
     );
     expect(copies).toEqual(['node_modules/graphql']);
     expect(existsSync(path.join(REPOSITORY_ROOT, 'node_modules/graphql/package.json'))).toBe(true);
   });
 
-  it('names no download address in the lock file, and a digest for every package', () => {
-    const entries = Object.entries(lockedPackages()).filter(([folder]) => folder !== '');
-    expect(entries.filter(([, entry]) => entry.resolved !== undefined)).toEqual([]);
-    expect(entries.filter(([, entry]) => entry.integrity === undefined && entry.link !== true)).toEqual([]);
-  });
+  it.each(TREES)(
+    'names no download address in the lock file of %s, and a digest for every package',
+    (tree) => {
+      const entries = Object.entries(lockedPackages(tree)).filter(([folder]) => folder !== '');
+      expect(entries.filter(([, entry]) => entry.resolved !== undefined)).toEqual([]);
+      expect(entries.filter(([, entry]) => entry.integrity === undefined && entry.link !== true)).toEqual([]);
+    },
+  );
 
-  it('asks for exact versions only', () => {
+  it.each(TREES)('asks for exact versions only in %s', (tree) => {
     const manifest: Record<string, Record<string, string> | undefined> = JSON.parse(
-      readFileSync(path.join(REPOSITORY_ROOT, 'package.json'), 'utf8'),
+      readFileSync(path.join(REPOSITORY_ROOT, tree, 'package.json'), 'utf8'),
     );
     const wanted = {
       ...manifest.dependencies,

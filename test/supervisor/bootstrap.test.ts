@@ -21,8 +21,8 @@ import { readTestSettings } from '#test/setup/settings.ts';
 const FAKE_NPM = `#!/bin/sh
 echo "npm $*" >> "$CLONE/npm-calls"
 [ -f "$CLONE/npm-is-slow" ] && sleep 1
-if [ -f "$CLONE/npm-fails" ]; then echo "the registry is on holiday" >&2; exit 1; fi
-mkdir -p "$CLONE/node_modules" && cp "$CLONE/package-lock.json" "$CLONE/node_modules/.package-lock.json"
+if [ -f npm-fails ]; then echo "the registry is on holiday" >&2; exit 1; fi
+mkdir -p node_modules && cp package-lock.json node_modules/.package-lock.json
 `;
 const FAKE_MAIN = `
 import { Socket } from 'node:net';
@@ -39,13 +39,17 @@ setInterval(() => undefined, 1000);
 let clone = '';
 const started: ChildProcess[] = [];
 
-function writeLockFile(version: string): void {
+function writeLockFile(version: string, tree = '.'): void {
   const packages = {
     '': { name: 'clone' },
     'node_modules/one': { version, integrity: `sha512-${version}` },
     'node_modules/elsewhere': { version: '1.0.0', integrity: 'sha512-x', optional: true, os: ['plan9'] },
   };
-  writeFileSync(path.join(clone, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }));
+  mkdirSync(path.join(clone, tree), { recursive: true });
+  writeFileSync(
+    path.join(clone, tree, 'package-lock.json'),
+    JSON.stringify({ lockfileVersion: 3, packages }),
+  );
 }
 
 beforeEach(() => {
@@ -59,6 +63,9 @@ beforeEach(() => {
   );
   writeFileSync(path.join(supervisor, 'main.ts'), FAKE_MAIN);
   writeFileSync(path.join(clone, 'package.json'), '{"type":"module"}');
+  const vitest = path.join(clone, 'node_modules', 'vitest');
+  mkdirSync(vitest, { recursive: true });
+  writeFileSync(path.join(vitest, 'vitest.mjs'), 'process.exit(3);');
   writeFileSync(path.join(clone, 'bin', 'npm'), FAKE_NPM);
   chmodSync(path.join(clone, 'bin', 'npm'), 0o755);
   writeLockFile('1.0.0');
@@ -122,7 +129,6 @@ describe('the bootstrap', () => {
   });
 
   it('takes a tree that npm ci installed by hand as it is', async () => {
-    mkdirSync(path.join(clone, 'node_modules'));
     cpSync(path.join(clone, 'package-lock.json'), path.join(clone, 'node_modules/.package-lock.json'));
     expect(await bootstrap(['start', 'quick']).ended).toBe(7);
     expect(npmCalls()).toEqual([]);
@@ -130,7 +136,6 @@ describe('the bootstrap', () => {
 
   it('installs again when the tree is another one than the lock file says', async () => {
     writeLockFile('0.9.0');
-    mkdirSync(path.join(clone, 'node_modules'));
     cpSync(path.join(clone, 'package-lock.json'), path.join(clone, 'node_modules/.package-lock.json'));
     writeLockFile('1.0.0');
     expect(await bootstrap(['start', 'quick']).ended).toBe(7);
@@ -167,6 +172,30 @@ describe('the bootstrap', () => {
     expect(failed.output()).toContain('the registry is on holiday');
     rmSync(path.join(clone, 'npm-fails'));
     expect(await bootstrap(['start', 'quick']).ended).toBe(7);
+  });
+
+  it('installs the clients for tests and never for a start, once per lock file', async () => {
+    writeLockFile('1.0.0', 'test/clients');
+    writeLockFile('1.0.0', 'test/clients/command-line');
+    expect(await bootstrap(['start', 'quick']).ended).toBe(7);
+    expect(npmCalls()).toHaveLength(1);
+    expect(await bootstrap(['test']).ended).toBe(3);
+    expect(await bootstrap(['test']).ended).toBe(3);
+    expect(npmCalls()).toHaveLength(2);
+    expect(existsSync(path.join(clone, 'test/clients/node_modules/.package-lock.json'))).toBe(true);
+    expect(await bootstrap(['test:long']).ended).toBe(3);
+    expect(npmCalls()).toHaveLength(3);
+    writeLockFile('1.0.1', 'test/clients');
+    expect(await bootstrap(['test']).ended).toBe(3);
+    expect(npmCalls()).toHaveLength(4);
+  });
+
+  it('tests without the clients when they cannot be installed, and says so', async () => {
+    writeLockFile('1.0.0', 'test/clients');
+    writeFileSync(path.join(clone, 'test/clients/npm-fails'), '');
+    const run = bootstrap(['test']);
+    expect(await run.ended).toBe(3);
+    expect(run.output()).toContain('tests of the clients in test/clients are skipped');
   });
 
   it('passes on neither NODE_OPTIONS nor anything else that would disturb the product', async () => {

@@ -7,7 +7,6 @@ import {
   objectOf,
   objectsOf,
   parseJsonObject,
-  textOf,
 } from '#data-plane/dialects/json-access.ts';
 import { OpenParts } from '#data-plane/dialects/open-parts.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
@@ -117,7 +116,7 @@ class ChatAnswerDecoder implements StreamDecoder {
     const stated = objectOf(chunk.usage) ?? objectOf(objectOf(chunk.x_groq)?.usage);
     const usage = readChatUsage(stated);
     if (usage === undefined) return;
-    const serviceTier = this.#serviceTier ?? textOf(stated?.service_tier);
+    const serviceTier = this.#serviceTier;
     this.#emit({
       kind: 'usage',
       usage: serviceTier === undefined ? usage : { ...usage, serviceTier },

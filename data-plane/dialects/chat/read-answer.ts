@@ -1,3 +1,4 @@
+import { coveringText } from '#data-plane/dialects/covering-text.ts';
 import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
 import {
   JSON_KINDS,
@@ -24,6 +25,7 @@ const SLOTS = {
   generated: 9,
   ignored: 10,
   padding: 11,
+  serviceTier: 12,
 } as const;
 
 const text = { slot: SLOTS.text };
@@ -87,6 +89,7 @@ const ANSWER_WATCH: JsonWatch = {
     x_groq: { slot: ignored, within: { fields: watchFields({ usage: { slot: SLOTS.vendorUsage } }) } },
     choices: { slot: SLOTS.choices, within: { items: { slot: SLOTS.choice, within: choice } } },
     error: { slot: SLOTS.error },
+    service_tier: { slot: SLOTS.serviceTier },
     obfuscation: { slot: SLOTS.padding },
     p: { slot: SLOTS.padding },
   }),
@@ -102,8 +105,12 @@ const QUOTES = 2;
 export class ChatAnswerReader implements AnswerReader, JsonSink {
   modelStart = 0;
   modelEnd = 0;
-  usage: TokenUsage | undefined;
   textBytes = 0;
+  #counts: TokenUsage | undefined;
+  /** How much text the last counts cover. */
+  #countedTextBytes = 0;
+  #serviceTier: string | undefined;
+  #isBody = false;
   #seenChoices = 0;
   #finishedChoices = 0;
 
@@ -124,6 +131,16 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
   #hasGenerated = false;
   #hasFinished = false;
 
+  get usage(): TokenUsage | undefined {
+    if (this.#counts === undefined) return undefined;
+    const counts = coveringText(this.#counts, {
+      countedTextBytes: this.#countedTextBytes,
+      textBytes: this.textBytes,
+      isWhole: this.#isBody || this.finished,
+    });
+    return this.#serviceTier === undefined ? counts : { ...counts, serviceTier: this.#serviceTier };
+  }
+
   get finished(): boolean {
     return this.#seenChoices !== 0 && (this.#seenChoices & ~this.#finishedChoices) === 0;
   }
@@ -132,6 +149,7 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
     if (this.#template.matches(bytes, start, end)) return this.#readRepeated();
     if (isDone(bytes, start, end)) return PIECES.end;
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
+    if (this.#hasUsage) this.#countedTextBytes = this.textBytes;
     if (this.#hasError) return PIECES.error;
     this.#learn(bytes, start, end);
     if (this.#hasContent) return PIECES.content;
@@ -163,6 +181,8 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
 
   readBody(bytes: Buffer): Piece {
     if (!this.#scan(bytes, 0, bytes.length)) return PIECES.garbage;
+    this.#countedTextBytes = this.textBytes;
+    this.#isBody = true;
     if (this.#hasError) return PIECES.error;
     return this.#hasChoices ? PIECES.content : PIECES.garbage;
   }
@@ -226,6 +246,10 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
       case SLOTS.usage:
         this.#readUsage(kind, start, end);
         return;
+      case SLOTS.serviceTier:
+        if (kind === JSON_KINDS.string && end - start > QUOTES)
+          this.#serviceTier = JSON.parse(this.#bytes.toString('utf8', start, end)) as string;
+        return;
       case SLOTS.vendorUsage:
         if (!this.#hasUsage) this.#readUsage(kind, start, end);
         return;
@@ -260,7 +284,7 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
     const counts = readChatUsage(JSON.parse(this.#bytes.toString('utf8', start, end)));
     if (counts === undefined) return;
     this.#hasUsage = true;
-    this.usage = counts;
+    this.#counts = counts;
   }
 
   /** Providers repeat keys at most by accident; the client's parser decides, as it would without us. */

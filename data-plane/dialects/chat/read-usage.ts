@@ -1,4 +1,4 @@
-import { NO_TOKENS, type TokenUsage } from '#shared/token-usage.ts';
+import { NO_TOKENS, serverToolsOf, type TokenUsage } from '#shared/token-usage.ts';
 
 /**
  * Makes the token counts of an OpenAI-style `usage` object disjoint, the one place where that happens for chat providers.
@@ -35,7 +35,24 @@ export function readChatUsage(usage: unknown): TokenUsage | undefined {
     cacheRead,
     cacheWrite5m,
     source: 'upstream',
+    ...(typeof usage.service_tier === 'string' && { serviceTier: usage.service_tier }),
+    ...searches(usage),
   };
+}
+
+/** Each provider that searches counts it under a name of its own: OpenRouter, Perplexity, xAI. */
+function searches(usage: Record<string, unknown>) {
+  const toolUse = isRecord(usage.server_tool_use) ? usage.server_tool_use : {};
+  const details = isRecord(usage.server_side_tool_usage_details) ? usage.server_side_tool_usage_details : {};
+  return serverToolsOf({
+    web_search:
+      count(toolUse.web_search_requests) ??
+      count(details.web_search_calls) ??
+      count(usage.num_search_queries) ??
+      count(usage.num_sources_used),
+    code_execution: count(details.code_interpreter_calls),
+    file_search: count(details.file_search_calls),
+  });
 }
 
 function count(value: unknown): number | undefined {

@@ -5,6 +5,7 @@ import {
   isJsonObject,
   listOf,
   objectOf,
+  objectsOf,
   parseJsonObject,
 } from '#data-plane/dialects/json-access.ts';
 import { OpenParts } from '#data-plane/dialects/open-parts.ts';
@@ -38,6 +39,7 @@ class GeminiAnswerDecoder implements StreamDecoder {
   #started = false;
   #closed = false;
   #blocked = false;
+  #searches = 0;
   #upstreamId = '';
 
   constructor(emit: EmitTurnEvent) {
@@ -74,7 +76,8 @@ class GeminiAnswerDecoder implements StreamDecoder {
     for (const [position, candidate] of listOf(chunk.candidates).entries()) {
       if (isJsonObject(candidate)) this.#candidate(countOf(candidate.index) ?? position).read(candidate);
     }
-    const usage = readGeminiUsage(chunk.usageMetadata);
+    this.#searches = Math.max(this.#searches, searchesIn(chunk));
+    const usage = readGeminiUsage(chunk.usageMetadata, this.#searches);
     if (usage !== undefined) this.#emit({ kind: 'usage', usage });
   }
 
@@ -119,4 +122,12 @@ class GeminiAnswerDecoder implements StreamDecoder {
     this.#closed = true;
     this.#emit({ kind: 'turn_fault', fault });
   }
+}
+
+/** Searches are charged by the query; each chunk that tells of them repeats all. */
+function searchesIn(chunk: JsonObject): number {
+  return objectsOf(chunk.candidates).reduce(
+    (sum, candidate) => sum + listOf(objectOf(candidate.groundingMetadata)?.webSearchQueries).length,
+    0,
+  );
 }

@@ -21,6 +21,10 @@ interface WaitingPart {
  */
 export class BlockWriter {
   readonly #write: (event: MessagesEvent) => void;
+  readonly #mustEndInText: boolean;
+  /** Redacted blocks after text that wait for something to follow them. */
+  #trailing: JsonObject[] = [];
+  #hasText = false;
   /** Parts that have begun and not been written out, in order. */
   readonly #parts = new Map<number, WaitingPart>();
   /** The part that is being written, and what it is. */
@@ -39,8 +43,10 @@ export class BlockWriter {
   hasCalls = false;
   hasRefusal = false;
 
-  constructor(write: (event: MessagesEvent) => void) {
+  /** With `mustEndInText`, reasoning state behind the text of an answer without calls is left out. */
+  constructor(write: (event: MessagesEvent) => void, mustEndInText = false) {
     this.#write = write;
+    this.#mustEndInText = mustEndInText;
   }
 
   start(start: PartStart): void {
@@ -165,10 +171,17 @@ export class BlockWriter {
       else others.unshift(first);
     }
     this.#close();
-    for (const signature of others) {
-      this.#open({ type: 'redacted_thinking', data: signatureText(signature) });
-      this.#close();
+    for (const signature of others)
+      this.#writeRedacted({ type: 'redacted_thinking', data: signatureText(signature) });
+  }
+
+  #writeRedacted(block: JsonObject): void {
+    if (this.#mustEndInText && this.#hasText && !this.hasCalls) {
+      this.#trailing.push(block);
+      return;
     }
+    this.#open(block);
+    this.#close();
   }
 
   #writeNative(event: Extract<TurnEvent, { kind: 'native_part' }>): void {
@@ -186,6 +199,11 @@ export class BlockWriter {
   }
 
   #open(block: JsonObject): void {
+    for (const waiting of this.#trailing.splice(0)) {
+      this.#open(waiting);
+      this.#close();
+    }
+    this.#hasText ||= block.type === 'text';
     this.#isBlockOpen = true;
     this.#write({ type: 'content_block_start', index: this.#nextBlock, content_block: block });
   }

@@ -61,7 +61,7 @@ class MessageWriter {
   constructor(answer: AnswerIdentity, write: (event: MessagesEvent) => void) {
     this.#answer = answer;
     this.#write = write;
-    this.#blocks = new BlockWriter(write);
+    this.#blocks = new BlockWriter(write, takesLastBlockForResult(answer.body));
   }
 
   event(event: TurnEvent): void {
@@ -132,6 +132,16 @@ class MessageWriter {
       stop_details: stop_reason === 'refusal' ? { type: 'refusal', category: null, explanation: null } : null,
     };
   }
+}
+
+/**
+ * Claude Code without a terminal takes the text of an answer's last block for its result, and Gemini often signs an empty
+ * part behind the text: its state would leave the result empty. Gemini does not insist on having that signature back.
+ */
+function takesLastBlockForResult({ system }: JsonObject): boolean {
+  const [first] = Array.isArray(system) ? system : [];
+  const text = isJsonObject(first) ? first.text : undefined;
+  return typeof text === 'string' && text.startsWith('x-anthropic-billing-header:');
 }
 
 /** Builds the body from the events of a stream, as a client's SDK does. */

@@ -1,9 +1,5 @@
-import {
-  type AnswerReader,
-  PIECES,
-  type Piece,
-  TYPICAL_BYTES_PER_TOKEN,
-} from '#data-plane/dialects/dialect.ts';
+import { coveringText } from '#data-plane/dialects/covering-text.ts';
+import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
 import {
   JSON_KINDS,
   type JsonKind,
@@ -68,7 +64,6 @@ const ANSWER_WATCH: JsonWatch = {
 
 const TYPES = ['message_start', 'ping', 'message_delta', 'message_stop', 'error', 'message'];
 const KNOWN_TYPES = new KnownTexts(TYPES);
-const MESSAGE_DELTA = TYPES.indexOf('message_delta');
 const MESSAGE_STOP = TYPES.indexOf('message_stop');
 const ERROR = TYPES.indexOf('error');
 const UNKNOWN = -1;
@@ -84,22 +79,25 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
   finished = false;
   readonly #usage = new UsageReading();
   #counts: TokenUsage | undefined;
-  /** The counts of the whole answer have come; before, the output counts only what was generated at the start. */
-  #hasFinalCounts = false;
+  /** How much text the last counts cover: those of the first event cover none. */
+  #countedTextBytes = 0;
 
   #bytes: Buffer = NOTHING;
   #type = UNKNOWN;
   #isTyped = false;
   #hasContent = false;
-  #hasStopReason = false;
   #hasBlocks = false;
   #hasError = false;
 
   get usage(): TokenUsage | undefined {
     const counts = this.#counts;
-    if (counts === undefined || this.#hasFinalCounts) return counts;
-    const output = Math.max(counts.output, Math.ceil(this.textBytes / TYPICAL_BYTES_PER_TOKEN));
-    return { ...counts, output, source: 'estimated' };
+    if (counts === undefined) return undefined;
+    const { textBytes, finished } = this;
+    return coveringText(counts, {
+      countedTextBytes: this.#countedTextBytes,
+      textBytes,
+      isWhole: finished || this.#hasBlocks,
+    });
   }
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
@@ -107,17 +105,15 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
     if (this.#hasError || this.#type === ERROR) return PIECES.error;
     if (this.#type === MESSAGE_STOP) {
       this.finished = true;
-      this.#hasFinalCounts = true;
       return PIECES.closing;
     }
-    if (this.#type === MESSAGE_DELTA && this.#hasStopReason) this.#hasFinalCounts = true;
     return this.#hasContent ? PIECES.content : PIECES.preamble;
   }
 
   readBody(bytes: Buffer): Piece {
     if (!this.#scan(bytes, 0, bytes.length)) return PIECES.garbage;
     if (this.#hasError || this.#type === ERROR) return PIECES.error;
-    this.#hasFinalCounts = true;
+    this.#countedTextBytes = this.textBytes;
     return this.#hasBlocks ? PIECES.content : PIECES.garbage;
   }
 
@@ -128,7 +124,6 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
     this.#type = UNKNOWN;
     this.#isTyped = false;
     this.#hasContent = false;
-    this.#hasStopReason = false;
     this.#hasBlocks = false;
     this.#hasError = false;
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
@@ -153,7 +148,6 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
         return;
       case SLOTS.stopReason:
         if (!isText) return;
-        this.#hasStopReason = true;
         this.#hasContent = true;
         return;
       case SLOTS.model:
@@ -170,6 +164,7 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
       case SLOTS.usage:
         if (kind !== JSON_KINDS.object) return;
         this.#counts = this.#usage.add(JSON.parse(this.#bytes.toString('utf8', start, end)));
+        this.#countedTextBytes = this.textBytes;
         return;
     }
   }

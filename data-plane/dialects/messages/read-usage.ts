@@ -1,5 +1,6 @@
 import { countOf, isJsonObject, objectOf, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, JsonValue, TurnUsage } from '#data-plane/dialects/turn.ts';
+import { serverToolsOf } from '#shared/token-usage.ts';
 
 const COUNTS = [
   'input_tokens',
@@ -56,8 +57,18 @@ export class UsageReading {
       cacheWrite1h,
       source: 'upstream',
       ...(tier === undefined ? {} : { serviceTier: tier }),
+      ...serverTools(stated),
     };
   }
+}
+
+function serverTools(stated: JsonObject) {
+  const calls = objectOf(stated.server_tool_use);
+  return serverToolsOf({
+    web_search: countOf(calls?.web_search_requests),
+    web_fetch: countOf(calls?.web_fetch_requests),
+    code_execution: countOf(calls?.code_execution_requests),
+  });
 }
 
 function hourly(pass: JsonObject): number {

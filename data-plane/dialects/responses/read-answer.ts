@@ -9,6 +9,7 @@ import {
 import { KnownTexts } from '#data-plane/json/known-texts.ts';
 import { SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
+import { ServerToolTally } from './read-server-tools.ts';
 import { readUsage } from './read-usage.ts';
 
 const SLOTS = {
@@ -21,16 +22,41 @@ const SLOTS = {
   output: 6,
   status: 7,
   ignored: 8,
+  serviceTier: 9,
+  itemType: 10,
+  actionType: 11,
+  outputItem: 12,
+  searches: 13,
 } as const;
 
 const ignored = SLOTS.ignored;
+
+/** Enough of an output item to see whether it is a call of the provider's own tools. */
+const item: JsonWatch = {
+  fields: watchFields({
+    type: { slot: SLOTS.itemType },
+    action: { slot: ignored, within: { fields: watchFields({ type: { slot: SLOTS.actionType } }) } },
+  }),
+};
 
 const response = {
   model: { slot: SLOTS.model },
   usage: { slot: SLOTS.usage },
   error: { slot: SLOTS.error },
-  output: { slot: SLOTS.output },
+  output: { slot: SLOTS.output, within: { items: { slot: SLOTS.outputItem, within: item } } },
   status: { slot: SLOTS.status },
+  service_tier: { slot: SLOTS.serviceTier },
+  tool_usage: {
+    slot: ignored,
+    within: {
+      fields: watchFields({
+        web_search: {
+          slot: ignored,
+          within: { fields: watchFields({ num_requests: { slot: SLOTS.searches } }) },
+        },
+      }),
+    },
+  },
 };
 
 /** An event, or a response object that was not streamed. */
@@ -40,6 +66,7 @@ const ANSWER_WATCH: JsonWatch = {
     type: { slot: SLOTS.type },
     sequence_number: { slot: SLOTS.sequenceNumber },
     delta: { slot: SLOTS.delta },
+    item: { slot: ignored, within: item },
     response: { slot: ignored, within: { fields: watchFields(response) } },
   }),
 };
@@ -49,6 +76,7 @@ const TYPES = [
   'response.in_progress',
   'response.queued',
   'keepalive',
+  'response.output_item.done',
   'response.completed',
   'response.incomplete',
   'error',
@@ -57,6 +85,7 @@ const TYPES = [
 const KNOWN_TYPES = new KnownTexts(TYPES);
 const LAST_PREAMBLE = TYPES.indexOf('keepalive');
 const LAST_CLOSING = TYPES.indexOf('response.incomplete');
+const ITEM_DONE = TYPES.indexOf('response.output_item.done');
 const FAILED = new KnownTexts(['failed']);
 const UNKNOWN = -1;
 const QUOTES = 2;
@@ -66,12 +95,14 @@ const NOTHING = Buffer.alloc(0);
 export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   modelStart = 0;
   modelEnd = 0;
-  usage: TokenUsage | undefined;
   textBytes = 0;
   nextSequenceNumber = 0;
   /** True once the whole response has come: clients wait for it, so an answer without is cut. */
   finished = false;
 
+  readonly #tools = new ServerToolTally();
+  #counts: TokenUsage | undefined;
+  #serviceTier: string | undefined;
   #bytes: Buffer = NOTHING;
   #type = UNKNOWN;
   #isTyped = false;
@@ -79,11 +110,18 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   #hasOutput = false;
   #hasFailed = false;
 
+  get usage(): TokenUsage | undefined {
+    if (this.#counts === undefined) return undefined;
+    const tier = this.#serviceTier === undefined ? {} : { serviceTier: this.#serviceTier };
+    return { ...this.#counts, ...tier, ...this.#tools.calls };
+  }
+
   readChunk(bytes: Buffer, start: number, end: number): Piece {
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
     if (this.#hasError || this.#hasFailed || this.#type > LAST_CLOSING) return PIECES.error;
     if (!this.#isTyped) return PIECES.garbage;
-    if (this.#type === UNKNOWN) return PIECES.content;
+    if (this.#type === ITEM_DONE) this.#tools.addDone();
+    if (this.#type === UNKNOWN || this.#type === ITEM_DONE) return PIECES.content;
     if (this.#type <= LAST_PREAMBLE) return PIECES.preamble;
     this.finished = true;
     return PIECES.closing;
@@ -104,6 +142,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
     this.#hasError = false;
     this.#hasOutput = false;
     this.#hasFailed = false;
+    this.#tools.begin();
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
     this.#bytes = NOTHING;
     return valid;
@@ -134,6 +173,21 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
       case SLOTS.output:
         if (kind === JSON_KINDS.array) this.#hasOutput = true;
         return;
+      case SLOTS.itemType:
+        if (isText) this.#tools.readItemType(this.#bytes, start, end);
+        return;
+      case SLOTS.actionType:
+        if (isText) this.#tools.readAction(this.#bytes, start, end);
+        return;
+      case SLOTS.outputItem:
+        this.#tools.addToOutput();
+        return;
+      case SLOTS.searches:
+        if (kind === JSON_KINDS.number) this.#tools.readSearches(this.#bytes, start, end);
+        return;
+      case SLOTS.serviceTier:
+        if (isText) this.#serviceTier = JSON.parse(this.#bytes.toString('utf8', start, end)) as string;
+        return;
       case SLOTS.status:
         if (isText && FAILED.find(this.#bytes, start, end) !== UNKNOWN) this.#hasFailed = true;
         return;
@@ -145,7 +199,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
 
   #readUsage(start: number, end: number): void {
     const usage = readUsage({ usage: JSON.parse(this.#bytes.toString('utf8', start, end)) });
-    if (usage !== undefined) this.usage = usage;
+    if (usage !== undefined) this.#counts = usage;
   }
 
   /** Providers repeat keys at most by accident; the client's parser decides, as it would without us. */

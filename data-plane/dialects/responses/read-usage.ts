@@ -1,6 +1,7 @@
 import { countOf, isJsonObject, objectOf, textOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, TurnUsage } from '#data-plane/dialects/turn.ts';
 import { NO_TOKENS } from '#shared/token-usage.ts';
+import { readServerTools } from './read-server-tools.ts';
 
 /**
  * The token counts of a response object, made disjoint: its input count includes what came from and went to the cache, its
@@ -29,5 +30,6 @@ export function readUsage(response: JsonObject): TurnUsage | undefined {
     cacheWrite5m,
     source: 'upstream',
     ...(serviceTier === undefined ? {} : { serviceTier }),
+    ...readServerTools(response),
   };
 }

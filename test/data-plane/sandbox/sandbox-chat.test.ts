@@ -159,6 +159,41 @@ describe('how the sandbox calls tools', () => {
     expect(one.choices[0]?.message.tool_calls).toHaveLength(1);
   });
 
+  it('makes exactly the calls that a message spells out, step by step, and then tells what came back', async () => {
+    const messages = says(
+      'sandbox:call:get_weather [{"city":"Paris"},{"city":"Oslo"}]\nsandbox:call:get_time {"zone":"UTC"}',
+    );
+    const tools = [weatherTool, timeTool];
+    const answers = async (rounds: number): Promise<unknown> => {
+      for (let round = 0; ; round += 1) {
+        const { choices } = await complete(messages, { tools });
+        const message = choices[0]?.message;
+        if (!message || round === rounds)
+          return (
+            message?.tool_calls?.map((call) => call.type === 'function' && call.function) ?? message?.content
+          );
+        messages.push(message);
+        for (const call of message.tool_calls ?? [])
+          messages.push({ role: 'tool', tool_call_id: call.id, content: 'fine' });
+      }
+    };
+    expect(await answers(0)).toEqual([
+      { name: 'get_weather', arguments: '{"city":"Paris"}' },
+      { name: 'get_weather', arguments: '{"city":"Oslo"}' },
+    ]);
+    expect(await answers(1)).toEqual([{ name: 'get_time', arguments: '{"zone":"UTC"}' }]);
+    expect(await answers(1)).toContain('get_time returned fine');
+  });
+
+  it('calls none of the many tools of an agent over one word in common with a description', async () => {
+    const tools = Array.from({ length: 6 }, (_, index) => ({
+      type: 'function' as const,
+      function: { name: `act_${index}`, description: 'Runs code in a folder', parameters: {} },
+    }));
+    const { choices } = await complete(says('What is code?'), { tools });
+    expect(choices[0]?.message.tool_calls).toBeUndefined();
+  });
+
   it('obeys tool_choice', async () => {
     const tools = [weatherTool, timeTool];
     const called = async (tool_choice: Body['tool_choice']) =>

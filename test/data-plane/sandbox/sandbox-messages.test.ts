@@ -79,6 +79,33 @@ describe('the Messages protocol of the sandbox', () => {
     expect(types).toContain('ping');
   });
 
+  it('takes the notes of a coding agent for notes, before the request and beside tool results', async () => {
+    const asking = [
+      {
+        type: 'text',
+        text: '<system-reminder>\nUse tools for weather in <cwd>Paris</cwd>\n</system-reminder>',
+      },
+      { type: 'text', text: 'sandbox:call:get_weather {"city":"Oslo"}' },
+    ];
+    const first = await complete(says(asking), { tools: [weatherTool] });
+    const call = first.content.find((block) => block.type === 'tool_use');
+    expect(call?.input).toEqual({ city: 'Oslo' });
+    const result = { type: 'tool_result', tool_use_id: call?.id, content: '4 degrees' };
+    const note = { type: 'text', text: '<system-reminder>9 tokens left</system-reminder>' };
+    const second = await complete(
+      [
+        ...says(asking),
+        { role: 'assistant', content: first.content },
+        { role: 'user', content: [result, note] },
+      ],
+      { tools: [weatherTool] },
+    );
+    expect(second).toMatchObject({
+      stop_reason: 'end_turn',
+      content: [{ type: 'text', text: expect.stringContaining('get_weather returned 4 degrees') }],
+    });
+  });
+
   it('calls a tool and tells the result that comes back with the thinking unchanged', async () => {
     const extra = { thinking, tools: [weatherTool] };
     const messages = says("What's the weather in Paris?");

@@ -6,7 +6,7 @@ import { isJsonObject } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { fault } from '#shared/fault.ts';
-import { NO_TOKENS } from '#shared/token-usage.ts';
+import { NO_TOKENS, type TokenUsage } from '#shared/token-usage.ts';
 import { type FoldedAnswer, foldAnswer } from '#test/dialects/event-grammar.ts';
 import {
   hasRecordings,
@@ -110,7 +110,7 @@ describe.skipIf(!hasRecordings)(
 
 function withoutTier(usage: object | undefined): object | undefined {
   if (usage === undefined) return undefined;
-  const { serviceTier: _, ...counts } = usage as { serviceTier?: string };
+  const { serviceTier: _, serverTools: __, ...counts } = usage as Partial<TokenUsage>;
   return counts;
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { objectsOf } from '#data-plane/dialects/json-access.ts';
 import { MESSAGES_CLIENT } from '#data-plane/dialects/messages/messages-codec.ts';
 import { packCallId, packSignature, unpackCallId } from '#data-plane/dialects/signature-envelope.ts';
-import type { FinishReason } from '#data-plane/dialects/turn.ts';
+import type { FinishReason, JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { fault } from '#shared/fault.ts';
 import { NO_TOKENS } from '#shared/token-usage.ts';
@@ -122,6 +123,20 @@ describe('an answer written for Messages clients', () => {
       { type: 'redacted_thinking', data: 'Ev' },
       { type: 'thinking', thinking: 'No signature', signature: '' },
     ]);
+  });
+
+  it('ends in its text for Claude Code, which takes the last block for the result', () => {
+    const events = [...prose(0, 'text', 'Done'), ...prose(1, 'reasoning', '', sign(1, GEMINI))];
+    const agent = { system: [{ type: 'text', text: 'x-anthropic-billing-header: cc_version=2.1;' }] };
+    const typesFor = (body: JsonObject, ...further: TurnEvent[]) => {
+      const answer = { ...ANSWER, body };
+      const { content } = MESSAGES_CLIENT.encodeBody(answer, [START, ...events, ...further, ...END]);
+      return objectsOf(content).map((block) => block.type);
+    };
+    expect(typesFor(agent)).toEqual(['text']);
+    expect(typesFor({})).toEqual(['text', 'redacted_thinking']);
+    const call: TurnEvent[] = [callStart(2, 'add'), { kind: 'part_end', index: 2 }];
+    expect(typesFor(agent, ...call)).toEqual(['text', 'redacted_thinking', 'tool_use']);
   });
 
   it("lets a call's signature ride behind its id, and opens it when it returns", () => {

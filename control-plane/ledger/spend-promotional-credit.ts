@@ -1,0 +1,42 @@
+import type { TransactionSql } from 'postgres';
+import type { NanoUsd } from '#shared/money.ts';
+
+interface GrantRow {
+  readonly id: string;
+  readonly account_id: string;
+  readonly remaining_nano: string;
+}
+
+/**
+ * Takes what accounts spend from their promotional grants, what expires first first, and returns how much of each
+ * account's cost that covers; accounts without promotional credit are absent. The caller posts the same amounts to the
+ * ledger, in the same transaction. The grants stay locked until its end, so no credit is spent twice.
+ */
+export async function spendPromotionalCredit(
+  tx: TransactionSql,
+  costs: ReadonlyMap<string, NanoUsd>,
+): Promise<ReadonlyMap<string, NanoUsd>> {
+  const grants = await tx<GrantRow[]>`
+    select id, account_id, remaining_nano::text from promotional_grants
+    where account_id = any(${[...costs.keys()]}::uuid[]) and remaining_nano > 0
+    order by account_id, expires_at nulls last, id
+    for update`;
+  const spent = new Map<string, NanoUsd>();
+  const taken: { id: string; nano: string }[] = [];
+  for (const grant of grants) {
+    const already = spent.get(grant.account_id) ?? 0n;
+    const due = (costs.get(grant.account_id) ?? 0n) - already;
+    const remaining = BigInt(grant.remaining_nano);
+    const part = due < remaining ? due : remaining;
+    if (part <= 0n) continue;
+    spent.set(grant.account_id, already + part);
+    taken.push({ id: grant.id, nano: part.toString() });
+  }
+  if (taken.length > 0)
+    await tx`
+      update promotional_grants set remaining_nano = remaining_nano - taken.nano
+      from unnest(${taken.map(({ id }) => id)}::uuid[], ${taken.map(({ nano }) => nano)}::bigint[])
+        as taken (id, nano)
+      where promotional_grants.id = taken.id`;
+  return spent;
+}

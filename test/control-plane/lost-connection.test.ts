@@ -1,0 +1,87 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { sql as query } from 'drizzle-orm';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '#db/client.ts';
+import { testDatabaseUrl } from '#test/setup/test-backends.ts';
+
+const url = await testDatabaseUrl();
+const clients = openDatabase(url, { max: 1, applicationName: 'lost-connection' });
+const bystander = openDatabase(url, { max: 1, applicationName: 'bystander' });
+afterAll(() => Promise.all([clients.close(), bystander.close()]));
+
+async function endSessionOf(pid: number): Promise<void> {
+  await bystander.sql`select pg_terminate_backend(${pid})`;
+}
+
+/** What the driver throws outside of any promise; without anybody listening it would end the process. */
+async function strayErrorsDuring(body: () => Promise<void>): Promise<unknown[]> {
+  const stray: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => stray.push(error));
+  try {
+    await body();
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  }
+  return stray;
+}
+
+/** The driver may hand the error that ended a session to the next query of that connection once more. */
+async function answersAgain(ask: () => PromiseLike<unknown>): Promise<void> {
+  const first = await Promise.resolve(ask()).catch(() => undefined);
+  expect(first ?? (await ask())).toEqual([{ one: 1 }]);
+}
+
+describe('a connection that is lost in the middle of a transaction', () => {
+  it('rejects the transaction, ends nothing else, and leaves a pool that works', async () => {
+    const stray = await strayErrorsDuring(async () => {
+      for (let round = 0; round < 5; round += 1) {
+        await expect(
+          clients.sql.begin(async (tx) => {
+            const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+            await endSessionOf(row?.pid ?? 0);
+            await tx`select 1`;
+          }),
+        ).rejects.toThrow();
+        await answersAgain(() => clients.sql`select 1 as one`);
+      }
+    });
+    expect(stray).toEqual([]);
+  });
+
+  it('does the same for transactions of the query builder', async () => {
+    const stray = await strayErrorsDuring(async () => {
+      await expect(
+        clients.database.transaction(async (tx) => {
+          const [row] = await tx.execute<{ pid: number }>(query`select pg_backend_pid() as pid`);
+          await endSessionOf(row?.pid ?? 0);
+          await tx.execute(query`select 1`);
+        }),
+      ).rejects.toThrow();
+      await answersAgain(() => clients.database.execute(query`select 1 as one`));
+    });
+    expect(stray).toEqual([]);
+  });
+
+  it('rolls back and keeps the connection when it is the body that fails', async () => {
+    await clients.sql`create table lost_connection_probe (n int)`;
+    await expect(
+      clients.sql.begin(async (tx) => {
+        await tx`insert into lost_connection_probe values (1)`;
+        throw new Error('changed my mind');
+      }),
+    ).rejects.toThrow('changed my mind');
+    expect(await clients.sql`select n from lost_connection_probe`).toEqual([]);
+  });
+
+  it('commits what resolves and returns what it resolves to', async () => {
+    const result = await clients.sql.begin('isolation level repeatable read', async (tx) => {
+      const [row] = await tx<{ level: string }[]>`select current_setting('transaction_isolation') as level`;
+      return row?.level;
+    });
+    expect(result).toBe('repeatable read');
+  });
+});
