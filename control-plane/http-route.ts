@@ -5,9 +5,5 @@ export interface HttpRoute {
   readonly method: 'GET' | 'POST';
   /** Matched against the whole path; its groups are handed to `handle`. */
   readonly path: RegExp;
-  handle(
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: RegExpExecArray,
-  ): void | Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, path: RegExpExecArray): void | Promise<void>;
 }

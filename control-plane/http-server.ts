@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import { AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
-import type { ApiResources } from './graphql/request-context.ts';
 import { describeFault } from './describe-fault.ts';
+import type { ApiResources } from './graphql/request-context.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
 import type { HttpRoute } from './http-route.ts';
 

@@ -35,15 +35,12 @@ export async function applyPaymentIntent(context: BillingContext, paymentIntentI
 
 /** The row of a payment; `undefined` for payments that this installation did not begin. */
 async function lockTopUp(tx: Transaction, intent: Stripe.PaymentIntent): Promise<TopUp | undefined> {
-  const named = intent.metadata['top_up_id'] ?? '';
+  const named = intent.metadata.top_up_id ?? '';
   const [topUp] = await tx
     .select()
     .from(topUps)
     .where(
-      or(
-        eq(topUps.stripePaymentIntentId, intent.id),
-        UUID.test(named) ? eq(topUps.id, named) : undefined,
-      ),
+      or(eq(topUps.stripePaymentIntentId, intent.id), UUID.test(named) ? eq(topUps.id, named) : undefined),
     )
     .limit(1)
     .for('update');

@@ -45,7 +45,11 @@ export async function beginTopUp(
   const card = request.channel === 'checkout' ? undefined : await findCard(tx, request);
   if (card === undefined && request.channel !== 'checkout')
     return refused([
-      userError('NOT_FOUND', 'No saved card. Pay through Checkout first and keep the card.', 'paymentMethodId'),
+      userError(
+        'NOT_FOUND',
+        'No saved card. Pay through Checkout first and keep the card.',
+        'paymentMethodId',
+      ),
     ]);
   if (card !== undefined) {
     const same = await findSamePayment(tx, account.id, card.id, creditCents);

@@ -53,19 +53,24 @@ export async function statementPdf(database: Database, statementId: string): Pro
     .where(eq(statements.id, statementId));
   if (row === undefined) return undefined;
   const { statement } = row;
-  return await render(`Statement for ${statement.month}`, statement.number, billTo(row.accountName, row.profile), [
-    ['Opening balance', `USD ${formatUsd(statement.openingNano)}`],
-    ['Top-ups', `USD ${formatUsd(statement.toppedUpNano)}`],
-    ['Usage', `USD ${formatUsd(statement.usageNano)}`],
-    ['Other movements', `USD ${formatUsd(statement.otherNano)}`],
-    ['Closing balance', `USD ${formatUsd(statement.closingNano)}`],
-    ['', ''],
-    ['Usage by model, by the time of the request', ''],
-    ...statement.usageByModel.map(
-      ({ model, requests, costNano }) =>
-        [`${model} (${requests} requests)`, `USD ${formatUsd(BigInt(costNano))}`] as const,
-    ),
-  ]);
+  return await render(
+    `Statement for ${statement.month}`,
+    statement.number,
+    billTo(row.accountName, row.profile),
+    [
+      ['Opening balance', `USD ${formatUsd(statement.openingNano)}`],
+      ['Top-ups', `USD ${formatUsd(statement.toppedUpNano)}`],
+      ['Usage', `USD ${formatUsd(statement.usageNano)}`],
+      ['Other movements', `USD ${formatUsd(statement.otherNano)}`],
+      ['Closing balance', `USD ${formatUsd(statement.closingNano)}`],
+      ['', ''],
+      ['Usage by model, by the time of the request', ''],
+      ...statement.usageByModel.map(
+        ({ model, requests, costNano }) =>
+          [`${model} (${requests} requests)`, `USD ${formatUsd(BigInt(costNano))}`] as const,
+      ),
+    ],
+  );
 }
 
 function billTo(accountName: string, profile: typeof billingProfiles.$inferSelect | null): BillTo {
@@ -77,13 +82,12 @@ function billTo(accountName: string, profile: typeof billingProfiles.$inferSelec
   };
 }
 
-async function render(
-  title: string,
-  number: string,
-  to: BillTo,
-  rows: readonly Row[],
-): Promise<Buffer> {
-  const document = new PDFDocument({ size: 'A4', margin: PAGE_MARGIN, info: { Title: `${title} ${number}` } });
+async function render(title: string, number: string, to: BillTo, rows: readonly Row[]): Promise<Buffer> {
+  const document = new PDFDocument({
+    size: 'A4',
+    margin: PAGE_MARGIN,
+    info: { Title: `${title} ${number}` },
+  });
   const chunks: Buffer[] = [];
   document.on('data', (chunk: Buffer) => chunks.push(chunk));
   const ended = new Promise((resolve) => document.once('end', resolve));

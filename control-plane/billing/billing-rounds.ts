@@ -15,7 +15,11 @@ export function billingRoundsJob(context: BillingContext, queues: JobQueues): Ru
     queue: 'billing-rounds',
     concurrency: 3,
     repeats: [
-      { id: 'reconcile-with-stripe', everyMs: RECONCILE_EVERY_MS, payload: { round: 'reconcile_with_stripe' } },
+      {
+        id: 'reconcile-with-stripe',
+        everyMs: RECONCILE_EVERY_MS,
+        payload: { round: 'reconcile_with_stripe' },
+      },
       { id: 'find-low-balances', everyMs: LOW_BALANCE_EVERY_MS, payload: { round: 'find_low_balances' } },
       { id: 'write-statements', everyMs: STATEMENTS_EVERY_MS, payload: { round: 'write_statements' } },
     ],

@@ -49,8 +49,7 @@ export function billingRoutes(around: BillingRoutes): HttpRoute[] {
           return sendPage(response, 403, 'This link has expired', 'Ask for a new one where you found it.');
         const make = document.kind === 'receipts' ? receiptPdf : statementPdf;
         const pdf = await make(billing.database, id);
-        if (pdf === undefined)
-          return sendPage(response, 404, 'Nothing here', 'There is no such document.');
+        if (pdf === undefined) return sendPage(response, 404, 'Nothing here', 'There is no such document.');
         response.writeHead(200, {
           'content-type': 'application/pdf',
           'content-disposition': `inline; filename="crossmodel-${document.kind.slice(0, -1)}.pdf"`,

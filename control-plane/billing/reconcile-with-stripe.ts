@@ -66,7 +66,8 @@ async function settleOpenTopUps(context: BillingContext): Promise<void> {
     if (topUp.stripeSessionId !== null) await applyCheckoutSession(context, topUp.stripeSessionId);
     else if (topUp.stripePaymentIntentId !== null)
       await applyPaymentIntent(context, topUp.stripePaymentIntentId);
-    else if (topUp.savedCardId !== null && isYoung(topUp.createdAt)) await payWithSavedCard(context, topUp.id);
+    else if (topUp.savedCardId !== null && isYoung(topUp.createdAt))
+      await payWithSavedCard(context, topUp.id);
     else await giveUp(context, topUp.id);
   }
 }

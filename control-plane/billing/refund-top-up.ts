@@ -2,9 +2,9 @@ import { eq, sql } from 'drizzle-orm';
 import Stripe from 'stripe';
 import type { Transaction } from '#db/client.ts';
 import { refunds, topUps } from '#db/schema/billing.ts';
+import { checkText } from '../input-rules.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
 import { readPaidBalance } from '../ledger/read-paid-balance.ts';
-import { checkText } from '../input-rules.ts';
 import { mintId } from '../mint-id.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import type { TopUp } from './begin-top-up.ts';
@@ -60,7 +60,9 @@ export async function beginRefund(
 }
 
 function notRefundable(why: string): Outcome<never> {
-  return refused([userError('NOT_REFUNDABLE', `This top-up cannot be refunded like that. ${why}`, 'topUpId')]);
+  return refused([
+    userError('NOT_REFUNDABLE', `This top-up cannot be refunded like that. ${why}`, 'topUpId'),
+  ]);
 }
 
 /** Asks Stripe for a refund that was begun. Repeating it is harmless. A refusal by Stripe returns the credit. */
@@ -93,7 +95,7 @@ export async function sendRefund(context: BillingContext, refundId: string): Pro
 /** Brings a refund to the state that Stripe shows now, also one that somebody made on Stripe's own pages. */
 export async function applyRefund(context: BillingContext, stripeRefundId: string): Promise<void> {
   const sent = await context.stripe.refunds.retrieve(stripeRefundId);
-  const refundId = sent.metadata?.['refund_id'] ?? (await noteForeignRefund(context, sent));
+  const refundId = sent.metadata?.refund_id ?? (await noteForeignRefund(context, sent));
   if (refundId !== undefined) await settleRefund(context, refundId, sent);
 }
 
@@ -143,7 +145,11 @@ interface RefundState {
   readonly status: string | null;
 }
 
-async function settleRefund({ database }: BillingContext, refundId: string, sent: RefundState): Promise<void> {
+async function settleRefund(
+  { database }: BillingContext,
+  refundId: string,
+  sent: RefundState,
+): Promise<void> {
   await database.transaction(async (tx) => {
     const [refund] = await tx.select().from(refunds).where(eq(refunds.id, refundId)).for('update');
     if (refund === undefined || refund.status === 'failed') return;

@@ -53,9 +53,7 @@ async function lockCard(tx: Transaction, accountId: string, cardId: string): Pro
   const [card] = await tx
     .select()
     .from(savedCards)
-    .where(
-      and(eq(savedCards.id, cardId), eq(savedCards.accountId, accountId), isNull(savedCards.removedAt)),
-    )
+    .where(and(eq(savedCards.id, cardId), eq(savedCards.accountId, accountId), isNull(savedCards.removedAt)))
     .for('update');
   return card;
 }

@@ -32,6 +32,12 @@ export const QUERY_RULES: Readonly<Record<string, Rule>> = {
   model: 'signed-in',
   models: 'signed-in',
   upstreams: 'operator',
+  topUps: 'billing:read',
+  receipts: 'billing:read',
+  statements: 'billing:read',
+  paymentMethods: 'billing:read',
+  jobQueues: 'operator',
+  deadLetters: 'operator',
 };
 
 export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
@@ -53,6 +59,13 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   modelAliasDelete: 'keys:write',
   managementTokenCreate: 'tokens:write',
   managementTokenRevoke: 'tokens:write',
+  topUpCheckoutCreate: 'billing:write',
+  topUpCreate: 'billing:write',
+  paymentMethodSetDefault: 'billing:write',
+  paymentMethodRemove: 'billing:write',
+  autoTopUpUpdate: 'billing:write',
+  refundCreate: 'billing:write',
+  deadLetterReplay: 'operator',
   creditGrant: 'operator',
   priceSet: 'operator',
   modelStatusSet: 'operator',
@@ -69,6 +82,7 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
     rule: 'accounts:read',
     except: {
       balance: 'billing:read',
+      autoTopUp: 'billing:read',
       ledgerEntries: 'billing:read',
       apiKeys: 'keys:read',
       usageRecords: 'usage:read',
@@ -82,6 +96,9 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   },
   ModelAlias: { accountIdMember: 'accountId', rule: 'keys:read' },
   ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },
+  TopUp: { accountIdMember: 'accountId', rule: 'billing:read' },
+  Statement: { accountIdMember: 'accountId', rule: 'billing:read' },
+  PaymentMethod: { accountIdMember: 'accountId', rule: 'billing:read' },
   LedgerEntry: { accountIdMember: 'accountId', rule: 'billing:read' },
   UsageRecord: { accountIdMember: 'accountId', rule: 'usage:read' },
   Model: { rule: 'signed-in', except: { prices: 'operator' } },
@@ -92,6 +109,12 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
 
 /** Types without an identity of their own: whoever may use the field that leads to them may read them. */
 const PARTS = new Set([
+  'Receipt',
+  'AutoTopUp',
+  'StatementUsage',
+  'TopUpRequiredAction',
+  'JobQueue',
+  'DeadLetter',
   'PageInfo',
   'UserError',
   'AccountBalance',

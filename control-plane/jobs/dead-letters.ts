@@ -51,11 +51,7 @@ export async function replayDeadLetter(
   queues: JobQueues,
   deadLetterId: string,
 ): Promise<Outcome<{ deadLetterId: string }>> {
-  const [letter] = await tx
-    .select()
-    .from(deadLetters)
-    .where(eq(deadLetters.id, deadLetterId))
-    .for('update');
+  const [letter] = await tx.select().from(deadLetters).where(eq(deadLetters.id, deadLetterId)).for('update');
   const queue = QUEUE_NAMES.find((name) => name === letter?.queue);
   if (letter === undefined || queue === undefined)
     return refused([userError('NOT_FOUND', 'No such dead letter.', 'deadLetterId')]);
@@ -64,7 +60,9 @@ export async function replayDeadLetter(
   const payload = letter.payload as JobPayloads[typeof queue];
   const added = await queues.add(queue, payload, { id: `replay-${letter.id}` });
   if (!added)
-    return refused([userError('TRY_AGAIN', 'The queue cannot be reached right now. Please retry in a moment.')]);
+    return refused([
+      userError('TRY_AGAIN', 'The queue cannot be reached right now. Please retry in a moment.'),
+    ]);
   await tx.update(deadLetters).set({ replayedAt: sql`now()` }).where(eq(deadLetters.id, deadLetterId));
   return succeeded({ deadLetterId });
 }

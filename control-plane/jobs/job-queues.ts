@@ -98,9 +98,9 @@ export class JobQueues {
         const counts = await this.#queue(name).getJobCounts('waiting', 'active', 'delayed');
         return {
           queue: name,
-          waiting: counts['waiting'] ?? 0,
-          active: counts['active'] ?? 0,
-          delayed: counts['delayed'] ?? 0,
+          waiting: counts.waiting ?? 0,
+          active: counts.active ?? 0,
+          delayed: counts.delayed ?? 0,
         };
       }),
     );

@@ -4,7 +4,13 @@ import type { Logger } from 'pino';
 import type { Database } from '#db/client.ts';
 import { describeFault } from '../describe-fault.ts';
 import { buryJob } from './dead-letters.ts';
-import { type JobPayloads, type JobQueues, MAX_ATTEMPTS, QUEUE_PREFIX, type QueueName } from './job-queues.ts';
+import {
+  type JobPayloads,
+  type JobQueues,
+  MAX_ATTEMPTS,
+  QUEUE_PREFIX,
+  type QueueName,
+} from './job-queues.ts';
 
 const SWEEP_MS = 5_000;
 /** A worker that dies without a word is replaced after this long. */

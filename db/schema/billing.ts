@@ -70,7 +70,10 @@ export const savedCards = pgTable(
   (table) => [
     uniqueIndex('saved_cards_stripe_key').on(table.stripePaymentMethodId),
     uniqueIndex('saved_cards_one_default_key').on(table.accountId).where(sql`${table.isDefault}`),
-    check('saved_cards_removed_is_no_default', sql`not (${table.isDefault} and ${table.removedAt} is not null)`),
+    check(
+      'saved_cards_removed_is_no_default',
+      sql`not (${table.isDefault} and ${table.removedAt} is not null)`,
+    ),
   ],
 );
 
@@ -127,7 +130,10 @@ export const topUps = pgTable(
       'top_ups_refunds_within_charge',
       sql`${table.refundedCents} between 0 and ${table.creditCents} + ${table.feeCents}`,
     ),
-    check('top_ups_credited_once_succeeded', sql`(${table.status} = 'succeeded') = (${table.creditedAt} is not null)`),
+    check(
+      'top_ups_credited_once_succeeded',
+      sql`(${table.status} = 'succeeded') = (${table.creditedAt} is not null)`,
+    ),
   ],
 );
 
@@ -145,7 +151,9 @@ export const stripeEvents = pgTable(
     receivedAt: moment('received_at').notNull().defaultNow(),
     appliedAt: moment('applied_at'),
   },
-  (table) => [index('stripe_events_waiting_idx').on(table.receivedAt).where(sql`${table.status} = 'received'`)],
+  (table) => [
+    index('stripe_events_waiting_idx').on(table.receivedAt).where(sql`${table.status} = 'received'`),
+  ],
 );
 
 /** Credit given back. The amount leaves the balance when the refund is asked for, and returns if Stripe cannot make it. */

@@ -8,6 +8,7 @@ import { mintAccessToken } from '#control-plane/accounts/access-token.ts';
 import { ensureOperatorToken } from '#control-plane/accounts/ensure-operator-token.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
+import { JobQueues } from '#control-plane/jobs/job-queues.ts';
 import type { Database, Sql } from '#db/client.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
@@ -69,8 +70,9 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
     ensureOperatorToken(tx, { name: `test-${randomUUID()}`, secret: operatorToken }),
   );
   await seedCatalog(database);
+  const queues = new JobQueues(await testRedisUrl(), logger);
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey },
+    { database, redis: link.client, sealingKey, queues },
     {
       development: options.development ?? false,
       logger,
@@ -140,6 +142,7 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
     },
     close: async () => {
       await server.close();
+      await queues.close();
       link.close();
       await Promise.all([client.end(), sql.end()]);
     },

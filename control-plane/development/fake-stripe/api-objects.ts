@@ -1,4 +1,11 @@
-import type { BookedDispute, BookedIntent, BookedMethod, BookedRefund, BookedSession, StripeBook } from './stripe-book.ts';
+import type {
+  BookedDispute,
+  BookedIntent,
+  BookedMethod,
+  BookedRefund,
+  BookedSession,
+  StripeBook,
+} from './stripe-book.ts';
 
 /** The API objects of the version that the client library pins, with every field that its types require. */
 

@@ -69,7 +69,10 @@ export function invalidRequest(message: string, param?: string): ApiAnswer {
 
 function missing(what: string, id: string): ApiAnswer {
   const message = `No such ${what}: '${id}'`;
-  return { status: 404, body: { error: { type: 'invalid_request_error', code: 'resource_missing', message } } };
+  return {
+    status: 404,
+    body: { error: { type: 'invalid_request_error', code: 'resource_missing', message } },
+  };
 }
 
 function found(body: unknown): ApiAnswer {
@@ -90,7 +93,7 @@ function createCustomer({ book, nowS }: ApiSurroundings, form: FormObject): ApiA
 function createSession({ book, nowS, baseUrl }: ApiSurroundings, form: FormObject): ApiAnswer {
   const customer = textAt(form, 'customer') ?? null;
   if (customer !== null && book.customers[customer] === undefined) return missing('customer', customer);
-  const items = Array.isArray(form['line_items']) ? form['line_items'] : [];
+  const items = Array.isArray(form.line_items) ? form.line_items : [];
   const lines = items.map((item) => {
     const line = item as FormObject;
     const quantity = Number(textAt(line, 'quantity') ?? 1);
@@ -101,7 +104,7 @@ function createSession({ book, nowS, baseUrl }: ApiSurroundings, form: FormObjec
   });
   if (lines.length === 0) return invalidRequest('You must pass line_items in payment mode.', 'line_items');
   const createdS = nowS();
-  const intentData = form['payment_intent_data'];
+  const intentData = form.payment_intent_data;
   const intentForm = typeof intentData === 'object' && !Array.isArray(intentData) ? intentData : {};
   const session = {
     id: book.mint('cs_test'),
@@ -124,7 +127,11 @@ function createSession({ book, nowS, baseUrl }: ApiSurroundings, form: FormObjec
   return found(sessionObject(session, baseUrl()));
 }
 
-function readSession({ book, payments, nowS, baseUrl }: ApiSurroundings, _form: FormObject, id: string): ApiAnswer {
+function readSession(
+  { book, payments, nowS, baseUrl }: ApiSurroundings,
+  _form: FormObject,
+  id: string,
+): ApiAnswer {
   const session = book.sessions[id];
   if (session === undefined) return missing('checkout.session', id);
   if (session.expiresS <= nowS()) payments.expire(session);
@@ -179,7 +186,7 @@ function createIntent({ book, payments, nowS, baseUrl }: ApiSurroundings, form: 
 function readIntent({ book, baseUrl }: ApiSurroundings, form: FormObject, id: string): ApiAnswer {
   const intent = book.intents[id];
   if (intent === undefined) return missing('payment_intent', id);
-  const expand = Array.isArray(form['expand']) ? form['expand'].map(String) : [];
+  const expand = Array.isArray(form.expand) ? form.expand.map(String) : [];
   return found(intentObject(book, intent, baseUrl(), expand));
 }
 

@@ -11,15 +11,16 @@ import type {
 } from './stripe-book.ts';
 
 /** The card numbers of Stripe's own test mode that this stand-in understands. */
-export const TEST_CARDS: Readonly<Record<string, { readonly brand: string; readonly conduct: CardConduct }>> = {
-  '4242424242424242': { brand: 'visa', conduct: 'pays' },
-  '5555555555554444': { brand: 'mastercard', conduct: 'pays' },
-  '378282246310005': { brand: 'amex', conduct: 'pays' },
-  '4000000000000002': { brand: 'visa', conduct: 'declined' },
-  '4000000000009995': { brand: 'visa', conduct: 'insufficient_funds' },
-  '4000002760003184': { brand: 'visa', conduct: 'asks_for_confirmation' },
-  '4000000000000341': { brand: 'visa', conduct: 'declines_after_first' },
-};
+export const TEST_CARDS: Readonly<Record<string, { readonly brand: string; readonly conduct: CardConduct }>> =
+  {
+    '4242424242424242': { brand: 'visa', conduct: 'pays' },
+    '5555555555554444': { brand: 'mastercard', conduct: 'pays' },
+    '378282246310005': { brand: 'amex', conduct: 'pays' },
+    '4000000000000002': { brand: 'visa', conduct: 'declined' },
+    '4000000000009995': { brand: 'visa', conduct: 'insufficient_funds' },
+    '4000002760003184': { brand: 'visa', conduct: 'asks_for_confirmation' },
+    '4000000000000341': { brand: 'visa', conduct: 'declines_after_first' },
+  };
 
 const DECLINES = {
   declined: { code: 'card_declined', declineCode: 'generic_decline', message: 'Your card was declined.' },
@@ -38,7 +39,11 @@ const DECLINES = {
     declineCode: 'authentication_required',
     message: 'This payment requires confirmation by the customer.',
   },
-  alipay_failed: { code: 'payment_intent_payment_attempt_failed', declineCode: null, message: 'The payment failed.' },
+  alipay_failed: {
+    code: 'payment_intent_payment_attempt_failed',
+    declineCode: null,
+    message: 'The payment failed.',
+  },
 } as const;
 
 /** What can happen to payments, and the events that tell of it. */
@@ -159,8 +164,7 @@ export class Payments {
     const dispute = this.#book.disputes[disputeId];
     if (dispute === undefined || dispute.status !== 'needs_response') return;
     dispute.status = verdict;
-    if (verdict === 'won')
-      this.#tell('charge.dispute.funds_reinstated', disputeObject(this.#book, dispute));
+    if (verdict === 'won') this.#tell('charge.dispute.funds_reinstated', disputeObject(this.#book, dispute));
     this.#tell('charge.dispute.closed', disputeObject(this.#book, dispute));
   }
 
@@ -171,7 +175,8 @@ export class Payments {
 
   #charge(intent: BookedIntent, method: BookedMethod, customerPresent: boolean): void {
     method.charges += 1;
-    const conduct = method.conduct === 'declines_after_first' && method.charges > 1 ? 'declined' : method.conduct;
+    const conduct =
+      method.conduct === 'declines_after_first' && method.charges > 1 ? 'declined' : method.conduct;
     switch (conduct) {
       case 'declined':
       case 'insufficient_funds':
@@ -237,12 +242,7 @@ export class Payments {
     return intent;
   }
 
-  #newMethod(
-    type: BookedMethod['type'],
-    brand: string,
-    number: string,
-    conduct: CardConduct,
-  ): BookedMethod {
+  #newMethod(type: BookedMethod['type'], brand: string, number: string, conduct: CardConduct): BookedMethod {
     const method: BookedMethod = {
       id: this.#book.mint('pm'),
       type,

@@ -66,7 +66,10 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     const matches = (route: ApiRoute) => route.method === request.method && route.path.test(place.pathname);
     const route = API_ROUTES.find(matches);
     if (route === undefined)
-      return { status: 404, body: { error: { type: 'invalid_request_error', message: 'Unrecognized URL.' } } };
+      return {
+        status: 404,
+        body: { error: { type: 'invalid_request_error', message: 'Unrecognized URL.' } },
+      };
     const form = readForm(request.method === 'GET' ? place.search.slice(1) : body);
     const problems = route.parameters ? (options.checkParameters?.(route.parameters, form) ?? []) : [];
     if (problems.length > 0) return invalidRequest(problems.join('; '));
@@ -104,7 +107,10 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     if (kind === 'alipay') {
       const intent = book.intents[id];
       if (intent !== undefined) payments.settleAlipay(intent, place.searchParams.get('arrives') !== 'no');
-      return sendPage(response, messagePage('Alipay', intent === undefined ? 'No such payment.' : 'Settled.'));
+      return sendPage(
+        response,
+        messagePage('Alipay', intent === undefined ? 'No such payment.' : 'Settled.'),
+      );
     }
     sendPage(response, messagePage('Nothing here', 'This page does not exist.'), 404);
   }
@@ -132,8 +138,7 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     if (intent === undefined)
       return sendPage(response, checkoutPage(session, 'This is none of the test cards.'));
     if (intent.status === 'requires_action') return redirect(response, `${url}/confirm/${intent.id}`);
-    if (intent.lastError !== null)
-      return sendPage(response, checkoutPage(session, intent.lastError.message));
+    if (intent.lastError !== null) return sendPage(response, checkoutPage(session, intent.lastError.message));
     redirect(response, session.successUrl);
   }
 

@@ -85,7 +85,15 @@ export interface BookedEvent {
 }
 
 interface BookContent {
-  customers: Record<string, { readonly id: string; readonly name: string | null; readonly createdS: number; readonly metadata: Record<string, string> }>;
+  customers: Record<
+    string,
+    {
+      readonly id: string;
+      readonly name: string | null;
+      readonly createdS: number;
+      readonly metadata: Record<string, string>;
+    }
+  >;
   methods: Record<string, BookedMethod>;
   intents: Record<string, BookedIntent>;
   sessions: Record<string, BookedSession>;
@@ -131,7 +139,16 @@ export class StripeBook implements BookContent {
     this.#saving = undefined;
     if (this.#file === null) return;
     const { customers, methods, intents, sessions, refunds, disputes, events, replays } = this;
-    const text = JSON.stringify({ customers, methods, intents, sessions, refunds, disputes, events, replays });
+    const text = JSON.stringify({
+      customers,
+      methods,
+      intents,
+      sessions,
+      refunds,
+      disputes,
+      events,
+      replays,
+    });
     writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
     renameSync(`${this.#file}.new`, this.#file);
   }
