@@ -14,11 +14,11 @@ const STYLE = `
 
 function page(title: string, body: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escape(title)}</title><style>${STYLE}</style><main>${body}
+<title>${escapeHtml(title)}</title><style>${STYLE}</style><main>${body}
 <p class="note">This is the development stand-in for Stripe. No money moves.</p></main></html>`;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -41,7 +41,7 @@ const CARD_LABELS: Readonly<Record<string, string>> = {
 export function checkoutPage(session: BookedSession, problem: string | null): string {
   const total = session.lines.reduce((sum, line) => sum + line.amount, 0);
   const rows = [...session.lines, { name: 'Total', amount: total }]
-    .map((line) => `<tr><td>${escape(line.name)}</td><td>${dollars(line.amount)}</td></tr>`)
+    .map((line) => `<tr><td>${escapeHtml(line.name)}</td><td>${dollars(line.amount)}</td></tr>`)
     .join('');
   const cards = Object.entries(TEST_CARDS)
     .map(([number, { conduct }]) => `<option value="${number}">${number} ${CARD_LABELS[conduct]}</option>`)
@@ -49,7 +49,7 @@ export function checkoutPage(session: BookedSession, problem: string | null): st
   return page(
     'Checkout',
     `<h1>Pay ${dollars(total)}</h1><table>${rows}</table>
-${problem === null ? '' : `<p class="bad" role="alert">${escape(problem)}</p>`}
+${problem === null ? '' : `<p class="bad" role="alert">${escapeHtml(problem)}</p>`}
 <form method="post"><label for="card">Card</label><select id="card" name="card">${cards}</select>
 ${session.keepsCard ? '<p class="note">The card is kept for later top-ups.</p>' : ''}
 <button name="pay" value="card">Pay with card</button>
@@ -68,5 +68,5 @@ export function confirmationPage(intent: BookedIntent): string {
 }
 
 export function messagePage(title: string, text: string): string {
-  return page(title, `<h1>${escape(title)}</h1><p>${escape(text)}</p>`);
+  return page(title, `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(text)}</p>`);
 }

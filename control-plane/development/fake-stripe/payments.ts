@@ -177,17 +177,13 @@ export class Payments {
     method.charges += 1;
     const conduct =
       method.conduct === 'declines_after_first' && method.charges > 1 ? 'declined' : method.conduct;
-    switch (conduct) {
-      case 'declined':
-      case 'insufficient_funds':
-        return this.#decline(intent, DECLINES[conduct]);
-      case 'asks_for_confirmation':
-        if (!customerPresent) return this.#decline(intent, DECLINES.needs_confirmation);
-        intent.status = 'requires_action';
-        intent.lastError = null;
-        return this.#tell('payment_intent.requires_action', this.#show(intent));
-      default:
-        return this.#succeed(intent);
+    if (conduct === 'declined' || conduct === 'insufficient_funds') this.#decline(intent, DECLINES[conduct]);
+    else if (conduct !== 'asks_for_confirmation') this.#succeed(intent);
+    else if (!customerPresent) this.#decline(intent, DECLINES.needs_confirmation);
+    else {
+      intent.status = 'requires_action';
+      intent.lastError = null;
+      this.#tell('payment_intent.requires_action', this.#show(intent));
     }
   }
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '#shared/clock.ts';
+import { answerPage, type PageAnswer } from './answer-page.ts';
 import { API_ROUTES, type ApiAnswer, type ApiRoute, invalidRequest } from './api-routes.ts';
-import { checkoutPage, confirmationPage, messagePage } from './checkout-pages.ts';
-import { type FormObject, readForm, textAt } from './form-body.ts';
+import { type FormObject, readForm } from './form-body.ts';
 import { Payments } from './payments.ts';
 import { StripeBook } from './stripe-book.ts';
 import { WebhookSender } from './webhook-sender.ts';
@@ -53,7 +53,7 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
           book.changed();
           return sendJson(response, answer);
         }
-        servePage(request, response, place, body);
+        sendPage(response, answerPage(api, request.method === 'POST', place, readForm(body)));
         book.changed();
       },
       () => sendJson(response, invalidRequest('The body is too large.')),
@@ -99,64 +99,6 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     return answer;
   }
 
-  function servePage(request: IncomingMessage, response: ServerResponse, place: URL, body: string): void {
-    const [, kind, id = ''] = place.pathname.split('/');
-    const form = readForm(body);
-    if (kind === 'checkout') return serveCheckout(request, response, id, form);
-    if (kind === 'confirm') return serveConfirmation(request, response, id, form);
-    if (kind === 'alipay') {
-      const intent = book.intents[id];
-      if (intent !== undefined) payments.settleAlipay(intent, place.searchParams.get('arrives') !== 'no');
-      return sendPage(
-        response,
-        messagePage('Alipay', intent === undefined ? 'No such payment.' : 'Settled.'),
-      );
-    }
-    sendPage(response, messagePage('Nothing here', 'This page does not exist.'), 404);
-  }
-
-  function serveCheckout(
-    request: IncomingMessage,
-    response: ServerResponse,
-    id: string,
-    form: FormObject,
-  ): void {
-    const session = book.sessions[id];
-    if (session !== undefined && session.expiresS <= nowS()) payments.expire(session);
-    if (session === undefined || session.status !== 'open')
-      return sendPage(response, messagePage('Checkout', 'This page is over.'), 410);
-    if (request.method !== 'POST') return sendPage(response, checkoutPage(session, null));
-    const choice = textAt(form, 'pay');
-    if (choice === 'cancel') return redirect(response, session.cancelUrl);
-    if (choice === 'alipay') {
-      const intent = payments.payByAlipay(session);
-      if (intent !== undefined)
-        setTimeout(() => payments.settleAlipay(intent, true), ALIPAY_SETTLES_MS).unref();
-      return redirect(response, session.successUrl);
-    }
-    const intent = payments.payByCard(session, textAt(form, 'card') ?? '');
-    if (intent === undefined)
-      return sendPage(response, checkoutPage(session, 'This is none of the test cards.'));
-    if (intent.status === 'requires_action') return redirect(response, `${url}/confirm/${intent.id}`);
-    if (intent.lastError !== null) return sendPage(response, checkoutPage(session, intent.lastError.message));
-    redirect(response, session.successUrl);
-  }
-
-  function serveConfirmation(
-    request: IncomingMessage,
-    response: ServerResponse,
-    id: string,
-    form: FormObject,
-  ): void {
-    const intent = book.intents[id];
-    if (intent === undefined || intent.status !== 'requires_action')
-      return sendPage(response, messagePage('Confirmation', 'There is nothing to confirm.'), 410);
-    if (request.method !== 'POST') return sendPage(response, confirmationPage(intent));
-    payments.confirm(intent, textAt(form, 'answer') === 'yes');
-    if (intent.returnUrl === null) return sendPage(response, messagePage('Confirmation', 'Thank you.'));
-    redirect(response, intent.returnUrl);
-  }
-
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, '127.0.0.1', resolve);
@@ -176,9 +118,6 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
   };
 }
 
-/** On the page the customer need not wait long to see what a late payment does. */
-const ALIPAY_SETTLES_MS = 5_000;
-
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -195,12 +134,14 @@ function sendJson(response: ServerResponse, { status, body }: ApiAnswer): void {
   response.end(JSON.stringify(body));
 }
 
-function sendPage(response: ServerResponse, html: string, status = 200): void {
-  response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
-  response.end(html);
-}
-
-function redirect(response: ServerResponse, location: string): void {
-  response.writeHead(303, { location });
-  response.end();
+function sendPage(response: ServerResponse, page: PageAnswer): void {
+  if ('location' in page) {
+    response.writeHead(303, { location: page.location }).end();
+    return;
+  }
+  response.writeHead(page.status, {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
+  });
+  response.end(page.html);
 }
