@@ -55,6 +55,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   const quotas = openRedisQuotas({
     redisUrl,
     spoolId: spool.id,
+    noteGrant: (line, onWritten) => spool.appendLine(line, onWritten),
     clock,
     logger,
     outageAllowanceNano: settings.outageAllowanceNano,

@@ -45,6 +45,15 @@ function sendOne(client: UpstreamClient, port: number, secret: string, stream: b
   });
 }
 
+const STANDING = {
+  requestLimit: REQUESTS,
+  tokenLimit: REQUESTS,
+  remainingRequests: REQUESTS,
+  remainingTokens: REQUESTS,
+  requestResetMs: 0,
+  tokenResetMs: 0,
+};
+
 function rehearsalOf(real: Gateway, digest: string): Gateway {
   const snapshot = rehearsalSnapshot(digest);
   return {
@@ -53,11 +62,9 @@ function rehearsalOf(real: Gateway, digest: string): Gateway {
     upstreams: new RehearsalProvider(),
     spool: { accepting: true, append: (_, onSpooled) => void setImmediate(onSpooled) },
     quotas: {
-      hold: async ({ key, worstCaseNano: heldNano, reservedTokens }) => {
-        const { accountId, id: apiKeyId } = key.config;
-        return { accountId, apiKeyId, heldNano, reservedTokens, bucketSecond: 0 };
-      },
-      settle: () => {},
+      hold: ({ worstCaseNano: heldNano }) => ({ heldNano, budgetPeriod: undefined, standing: STANDING }),
+      extend: () => 'held',
+      settle: () => 0n,
       readWallet: async () => undefined,
     },
   };

@@ -1,16 +1,47 @@
--- Raises a spool's counters in one wallet to what the process itself knows, and corrects a rate bucket.
--- KEYS 1 wallet   2 wallets of the caller's spool   3 rate buckets
--- ARGV 1 spool   2 granted   3 returned   4 account id   5 second of the bucket or 0   6 tokens to add (may be negative)
+-- Raises a spool's counters in its wallets to what the process itself knows, and corrects rate buckets.
+-- KEYS 1 wallets of the caller's spool   2 rate buckets   3.. wallets
+-- ARGV 1 spool   2 number of corrections, then three per correction: second of the bucket, requests, tokens to add
+--      then four per wallet: name   granted   returned   idle (lent and held by no request)
+-- Returns per wallet what Redis knows as granted: more than the caller told if an answer of the lease script got lost.
 -- Invariant: a counter never falls, so a late or repeated call is harmless.
-local function raise(field, value)
-  local known = redis.call('HGET', KEYS[1], field)
-  if not known or tonumber(value) > tonumber(known) then redis.call('HSET', KEYS[1], field, value) end
+local spool = ARGV[1]
+local corrections = tonumber(ARGV[2])
+for index = 0, corrections - 1 do
+  local second = ARGV[3 + 3 * index]
+  local function correct(kind, amount)
+    local bucket = kind .. second
+    -- What was taken too much goes back where it was taken; a shortfall is charged now.
+    if amount > 0 then
+      redis.call('HINCRBY', KEYS[2], kind .. redis.call('TIME')[1], amount)
+      redis.call('EXPIRE', KEYS[2], 120)
+    elseif amount < 0 then
+      local known = tonumber(redis.call('HGET', KEYS[2], bucket) or '0')
+      if known > 0 then redis.call('HSET', KEYS[2], bucket, string.format('%.0f', math.max(0, known + amount))) end
+    end
+  end
+  correct('r', tonumber(ARGV[4 + 3 * index]))
+  correct('t', tonumber(ARGV[5 + 3 * index]))
 end
-raise('g:' .. ARGV[1], ARGV[2])
-raise('r:' .. ARGV[1], ARGV[3])
-redis.call('SADD', KEYS[2], ARGV[4])
-local second = ARGV[5]
-if second ~= '0' and redis.call('HEXISTS', KEYS[3], 't' .. second) == 1 then
-  redis.call('HINCRBY', KEYS[3], 't' .. second, ARGV[6])
+
+local granted = {}
+for index = 1, #KEYS - 2 do
+  local key = KEYS[index + 2]
+  local at = 3 + 3 * corrections + (index - 1) * 4
+  local function raise(field, value)
+    local known = redis.call('HGET', key, field)
+    if not known or tonumber(value) > tonumber(known) then
+      redis.call('HSET', key, field, value)
+      return value
+    end
+    return known
+  end
+  granted[index] = raise('g:' .. spool, ARGV[at + 1])
+  raise('r:' .. spool, ARGV[at + 2])
+  if ARGV[at + 3] == '0' then redis.call('HDEL', key, 'i:' .. spool)
+  else redis.call('HSET', key, 'i:' .. spool, ARGV[at + 3])
+  end
+  -- What was reserved on the caller's behalf while it was silent.
+  redis.call('HDEL', key, 'b:' .. spool, 'x:' .. spool)
+  redis.call('SADD', KEYS[1], ARGV[at])
 end
-return 1
+return granted

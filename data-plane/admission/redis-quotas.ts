@@ -1,19 +1,33 @@
-import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
-import type { Hold, HoldRequest, Quotas, WalletFigures } from './quotas.ts';
-import { RateWindow } from './rate-window.ts';
+import { type AdmittedSize, type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
+import { LeaseDesk } from './lease-desk.ts';
+import { OutageAllowance } from './outage-allowance.ts';
+import {
+  cannotCheck,
+  noWallet,
+  requestRateRefusal,
+  shortRefusal,
+  tokenRateRefusal,
+} from './quota-refusals.ts';
+import { type LeaseAnswer, QuotaScripts } from './quota-scripts.ts';
+import { QuotaState } from './quota-state.ts';
+import type { Extension, Hold, HoldRequest, QuotaRefusal, Quotas, WalletFigures } from './quotas.ts';
+import { RedisPulse } from './redis-pulse.ts';
+import { TakenHold } from './taken-hold.ts';
 import { readWalletFigures } from './wallet-figures.ts';
 
 export interface RedisQuotasOptions {
   readonly redisUrl: string;
   /** Id of this process's spool: whose counters are moved. */
   readonly spoolId: string;
+  /** Writes a grant line to the spool and calls back once it is there. */
+  readonly noteGrant: (line: string, onWritten: () => void) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How much an account may spend on this process while quotas cannot be checked, nano-USD. */
@@ -22,363 +36,326 @@ export interface RedisQuotasOptions {
   readonly holdTimeoutMs: number;
 }
 
+/** How requests were admitted and refused since the start, for metrics. */
+export interface QuotaCounts {
+  /** Admitted from slices, without asking Redis. */
+  sliced: number;
+  asked: number;
+  /** Admitted while Redis could not be asked, from slices or the allowance. */
+  alone: number;
+  refused: number;
+  /** Requests that cost more than was held for them, and by how much in all. */
+  excesses: number;
+  excessNano: bigint;
+}
+
 export interface RedisQuotas extends Quotas {
-  /** False while holds are taken from the outage allowance. */
+  /** False while Redis cannot be asked. */
   readonly reachable: boolean;
+  readonly counts: Readonly<QuotaCounts>;
   close(): void;
 }
 
-/** After this a request that its account's allowance covers no longer waits for Redis. */
+/** After this a request no longer waits for Redis. */
 export const HOLD_TIMEOUT_MS = 5;
-/** Nothing on the request path waits longer for Redis. */
-const PATIENCE_MS = 100;
+/** The one longer wait: for slices that others give back, before a request is refused for money. */
+const RECALL_WAIT_MS = 100;
+const RECALL_POLL_MS = 10;
+/** After a recall a wallet is not sliced for so long. */
+const RECALL_REST_MS = 1_000;
 const WALLET_TIMEOUT_MS = 20;
 const WALLET_MAX_AGE_MS = 60_000;
-const PROBE_INTERVAL_MS = 50;
-const REDECLARE_INTERVAL_MS = 5_000;
-const OUTAGE_RETRY_MS = 1_000;
 const WALLETS_REMEMBERED = 100_000;
-const DECLARATION_TTL_SECONDS = 3_600;
-
-interface WalletState {
-  granted: bigint;
-  returned: bigint;
-  /** Spent or held from the outage allowance; counted into `granted` when it is settled. */
-  outageNano: bigint;
-  /** Free money at the last answer of Redis. */
-  lastFreeNano: bigint;
-  declared: boolean;
-}
-
-type HoldAnswer = [verdict: string, ...figures: (string | number)[]];
-
-interface QuotaScripts {
-  hold(...args: (string | number)[]): Promise<HoldAnswer>;
-  declareCounters(...args: (string | number)[]): Promise<number>;
-}
-
-const OUTAGE_SECOND = 0;
+const TICK_MS = 250;
 
 export function openRedisQuotas(options: RedisQuotasOptions): RedisQuotas {
-  return new ScriptQuotas(options);
+  return new LentQuotas(options);
 }
 
-/** Each request asks Redis once. High-volume slices belong behind this same interface. */
-class ScriptQuotas implements RedisQuotas {
+/**
+ * Busy keys are served from slices that Redis has lent this process; all others ask once per request. While Redis is away,
+ * slices in hand keep working, then a small allowance.
+ */
+class LentQuotas implements RedisQuotas {
+  readonly counts: QuotaCounts = { sliced: 0, asked: 0, alone: 0, refused: 0, excesses: 0, excessNano: 0n };
   readonly #options: RedisQuotasOptions;
+  readonly #clock: Clock;
   readonly #link: RedisLink;
-  readonly #client: Redis & QuotaScripts;
-  readonly #wallets = new Map<string, WalletState>();
-  readonly #rateWindows = new Map<string, RateWindow>();
+  readonly #recallLink: RedisLink;
+  readonly #scripts: QuotaScripts;
+  readonly #pulse: RedisPulse;
+  readonly #state = new QuotaState();
+  readonly #desk: LeaseDesk;
+  readonly #allowance: OutageAllowance;
   readonly #figures = new Map<
     string,
     { readonly atMs: number; readonly figures: WalletFigures | undefined }
   >();
-  readonly #outageHolds = new WeakSet<Hold>();
-  readonly #redeclareTimer: NodeJS.Timeout;
-  #reachable = false;
-  #probing = false;
+  readonly #tickTimer: NodeJS.Timeout;
+  #tickedAtMs: number;
 
   constructor(options: RedisQuotasOptions) {
+    const { redisUrl, spoolId, clock, logger, holdTimeoutMs: quickMs } = options;
     this.#options = options;
-    this.#link = openRedisLink(options.redisUrl, 'quotas', options.logger);
-    for (const [name, file, numberOfKeys] of [
-      ['hold', './hold.lua', 4],
-      ['declareCounters', './declare-counters.lua', 3],
-    ] as const)
-      this.#link.client.defineCommand(name, {
-        lua: readFileSync(new URL(file, import.meta.url), 'utf8'),
-        numberOfKeys,
-      });
-    this.#client = this.#link.client as Redis & QuotaScripts;
-    this.#link.onConnected((runId) => void this.#declareAll(runId));
-    this.#redeclareTimer = setInterval(() => this.#redeclareChanged(), REDECLARE_INTERVAL_MS);
+    this.#clock = clock;
+    this.#allowance = new OutageAllowance(options.outageAllowanceNano);
+    this.#link = openRedisLink(redisUrl, 'quotas', logger);
+    this.#scripts = new QuotaScripts(this.#link, spoolId);
+    this.#desk = new LeaseDesk({ ...options, scripts: this.#scripts, onTooSlow: () => this.#pulse.doubt() });
+    this.#pulse = new RedisPulse({
+      link: this.#link,
+      quickMs,
+      readMarker: () => this.#scripts.readMarker(),
+      declareAll: (runId) => this.#desk.declareAll(this.#state.slices(), runId),
+      onQuick: () => this.#resume(),
+      clock,
+      logger,
+    });
+    this.#recallLink = openRedisLink(redisUrl, 'recalls', logger);
+    this.#listenForRecalls();
+    this.#tickedAtMs = clock.monotonicMs();
+    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   get reachable(): boolean {
-    return this.#reachable;
+    return this.#pulse.state === 'quick';
   }
 
   close(): void {
-    clearInterval(this.#redeclareTimer);
+    clearInterval(this.#tickTimer);
+    this.#pulse.close();
+    this.#recallLink.close();
     this.#link.close();
   }
 
-  async hold(request: HoldRequest): Promise<Hold | Fault> {
-    const tokens = Math.min(request.reservedTokens, request.key.config.tpmLimit);
-    const runId = this.#link.runId();
-    if (runId === undefined) return this.#holdFromAllowance(request, tokens);
-    if (!this.#reachable) {
-      const spare = this.#holdFromAllowance(request, tokens);
-      if (!isFault(spare) || spare.kind !== 'model_unavailable') return spare;
-    }
-    const asked = this.#askForHold(request, tokens, runId);
-    let answer = this.#reachable ? await withDeadline(asked, this.#options.holdTimeoutMs) : undefined;
-    if (answer === undefined) {
-      this.#suspend();
-      const spare = this.#holdFromAllowance(request, tokens);
-      // Rather than refuse what the allowance does not cover, give a Redis that is merely busy a moment more.
-      if (isFault(spare) && spare.kind === 'model_unavailable')
-        answer = await withDeadline(asked, PATIENCE_MS);
-      if (answer === undefined) {
-        this.#abandon(request);
-        return spare;
+  hold(request: HoldRequest): Hold | QuotaRefusal | Promise<Hold | QuotaRefusal> {
+    const key = this.#state.keyOf(request.key, this.#clock.nowMs());
+    const size: AdmittedSize = {
+      // Nothing is free of a check: even a request that costs nothing needs a wallet that is not empty.
+      nano: request.worstCaseNano > 0n ? request.worstCaseNano : 1n,
+      leastNano: request.leastNano,
+      tokens: Math.min(request.reservedTokens, request.key.config.tpmLimit),
+      rpmLimit: request.key.config.rpmLimit,
+      tpmLimit: request.key.config.tpmLimit,
+    };
+    key.noteDemand(size.nano, size.tokens);
+    if (this.#pulse.state !== 'quick') return this.#holdAway(key, size, true);
+    if (key.isSliced) {
+      const nowMs = this.#clock.monotonicMs();
+      const held = takeSliced(key, size, nowMs);
+      if (key.needsRenewal(nowMs)) void this.#desk.renew(key, size);
+      if (held !== undefined) {
+        this.counts.sliced += 1;
+        return held;
       }
     }
-    return this.#conclude(request, tokens, answer);
+    return this.#ask(key, size, true);
   }
 
-  async #askForHold(request: HoldRequest, tokens: number, runId: string): Promise<HoldAnswer | undefined> {
-    const { config } = request.key;
-    const wallet = this.#walletOf(config.accountId);
-    try {
-      return await this.#client.hold(
-        redisKeys.quotaOpen,
-        redisKeys.wallet(config.accountId),
-        redisKeys.rateBuckets(config.id),
-        redisKeys.spoolWallets(this.#options.spoolId),
-        runId,
-        this.#options.spoolId,
-        request.worstCaseNano.toString(),
-        wallet.granted.toString(),
-        wallet.returned.toString(),
-        config.rpmLimit,
-        config.tpmLimit,
-        tokens,
-        config.accountId,
-      );
-    } catch (error) {
-      if (this.#link.runId() !== undefined)
-        this.#options.logger.error({ reason: String(error) }, 'A hold could not be taken');
-      return undefined;
+  async #ask(key: KeyQuota, size: AdmittedSize, mayWait: boolean): Promise<Hold | QuotaRefusal> {
+    const startedMs = this.#clock.monotonicMs();
+    for (;;) {
+      const leasing = this.#desk.begin(key, size);
+      const answer = await leasing.answer;
+      if (answer === undefined) return await this.#holdAway(key, size, mayWait);
+      if (answer.verdict === 'held') {
+        this.counts.asked += 1;
+        return leasing.conclude(answer);
+      }
+      const mayRecall = answer.verdict === 'short' && answer.recalled;
+      if (!mayRecall || this.#clock.monotonicMs() - startedMs >= RECALL_WAIT_MS)
+        return await this.#refuse(key, size, answer);
+      await delay(RECALL_POLL_MS);
     }
   }
 
-  /** Redis may or may not have taken the hold: counting it as granted and returned is right in both cases. */
-  #abandon(request: HoldRequest): void {
-    const wallet = this.#walletOf(request.key.config.accountId);
-    wallet.granted += request.worstCaseNano;
-    wallet.returned += request.worstCaseNano;
-    wallet.declared = false;
-  }
-
-  #conclude(request: HoldRequest, tokens: number, [verdict, first, second]: HoldAnswer): Hold | Fault {
-    const { config } = request.key;
-    const wallet = this.#walletOf(config.accountId);
-    switch (verdict) {
-      case 'held':
-        wallet.granted += request.worstCaseNano;
-        wallet.lastFreeNano = BigInt(second ?? 0);
-        return {
-          accountId: config.accountId,
-          apiKeyId: config.id,
-          heldNano: request.worstCaseNano,
-          reservedTokens: tokens,
-          bucketSecond: Number(first),
-        };
+  #refuse(
+    key: KeyQuota,
+    size: AdmittedSize,
+    answer: Exclude<LeaseAnswer, { verdict: 'held' }>,
+  ): QuotaRefusal | Hold | Promise<Hold | QuotaRefusal> {
+    if (answer.verdict === 'closed') this.#pulse.shut();
+    if (answer.verdict === 'closed' || answer.verdict === 'blocked') return this.#holdAway(key, size, false);
+    this.counts.refused += 1;
+    switch (answer.verdict) {
       case 'rpm':
-        return rateFault(`max ${config.rpmLimit} requests per minute`, Number(first));
+        return requestRateRefusal(size.rpmLimit, answer.retryAfterMs, answer.standing);
       case 'tpm':
-        return rateFault(`max ${config.tpmLimit} tokens per minute`, Number(first));
+        return tokenRateRefusal(size.tpmLimit, answer.retryAfterMs, answer.standing);
       case 'short':
-        wallet.lastFreeNano = BigInt(first ?? 0);
-        return fault('insufficient_balance', 'Insufficient balance. Please recharge your wallet.');
+        answer.use.slice.lastFreeNano = answer.free;
+        return shortRefusal(key, answer.use);
       case 'none':
-        return fault('no_wallet', 'This account has no wallet yet. Please top up to create one.');
-      default:
-        // The balances of a restarted Redis are being seeded again.
-        this.#suspend();
-        return this.#holdFromAllowance(request, tokens);
+        return noWallet();
     }
   }
 
-  settle(hold: Hold, costNano: NanoUsd, usedTokens: number): void {
-    const wallet = this.#walletOf(hold.accountId);
-    if (this.#outageHolds.has(hold)) {
-      wallet.outageNano -= hold.heldNano;
-      wallet.granted += costNano;
-      wallet.outageNano += costNano;
-      // Redis came back in between and the allowance began anew.
-      if (wallet.outageNano < 0n) wallet.outageNano = 0n;
-    } else wallet.returned += hold.heldNano - costNano;
-    wallet.declared = false;
-    if (this.#link.runId() === undefined) return;
-    const counted = Math.min(usedTokens, Number.MAX_SAFE_INTEGER) - hold.reservedTokens;
-    this.#declare(hold.accountId, wallet, hold.apiKeyId, hold.bucketSecond, counted);
+  /**
+   * Redis cannot be asked: slices in hand, then the allowance, and the key's limits inside this process decide. Where it is
+   * only doubtful whether it is away, a request that would be refused waits for that to be decided.
+   */
+  #holdAway(
+    key: KeyQuota,
+    size: AdmittedSize,
+    mayWait: boolean,
+  ): Hold | QuotaRefusal | Promise<Hold | QuotaRefusal> {
+    const outcome = this.#holdAlone(key, size);
+    if (!isFault(outcome)) this.counts.alone += 1;
+    else if (mayWait && outcome.kind === 'model_unavailable' && this.#pulse.state === 'doubtful')
+      return this.#pulse
+        .whenDecided()
+        .then(() => (this.#pulse.state === 'quick' ? this.#ask(key, size, false) : outcome));
+    else this.counts.refused += 1;
+    return outcome;
+  }
+
+  #holdAlone(key: KeyQuota, size: AdmittedSize): Hold | QuotaRefusal {
+    const nano = size.leastNano ?? size.nano;
+    const { uses, window } = key;
+    const covered = uses.map((use) => {
+      const amount = needOf(use.kind, nano);
+      return use.slice.idleNano >= amount ? 'slice' : this.#allowance.covers(use, amount) && 'allowance';
+    });
+    if (covered.includes(false)) return cannotCheck();
+    const nowMs = this.#clock.nowMs();
+    const refusal = window.take(nowMs, size.tokens, size.rpmLimit, size.tpmLimit);
+    const standing = key.standingAlone(size, nowMs);
+    if (refusal?.limit === 'rpm') return requestRateRefusal(size.rpmLimit, refusal.retryAfterMs, standing);
+    if (refusal?.limit === 'tpm') return tokenRateRefusal(size.tpmLimit, refusal.retryAfterMs, standing);
+    for (const [index, use] of uses.entries()) {
+      const amount = needOf(use.kind, nano);
+      if (covered[index] === 'slice') use.slice.take(amount);
+      else this.#allowance.take(use, amount);
+    }
+    const allowed = covered.map((source) => source === 'allowance');
+    const hold = new TakenHold(key, uses, nano, size.tokens, 0, standing);
+    if (allowed.includes(true)) hold.outage = { number: this.#allowance.outage, allowed };
+    return hold;
+  }
+
+  extend(hold: Hold, additionalNano: NanoUsd): Extension | Promise<Extension> {
+    const taken = asTaken(hold);
+    const money = taken.uses.filter(({ kind }) => kind === 'balance' || kind === 'budget');
+    if (taken.outage === undefined && money.every(({ slice }) => slice.idleNano >= additionalNano)) {
+      for (const { slice } of money) slice.take(additionalNano);
+      taken.heldNano += additionalNano;
+      return 'held';
+    }
+    if (taken.outage !== undefined || this.#pulse.state !== 'quick') return 'unknown';
+    return this.#borrowExtension(taken, money, additionalNano);
+  }
+
+  async #borrowExtension(
+    hold: TakenHold,
+    money: readonly WalletUse[],
+    additionalNano: bigint,
+  ): Promise<Extension> {
+    const answer = await this.#desk.extend(hold, money, additionalNano);
+    if (answer?.verdict === 'short') return 'short';
+    if (answer?.verdict !== 'held') return 'unknown';
+    hold.heldNano += additionalNano;
+    return 'held';
+  }
+
+  settle(hold: Hold, costNano: NanoUsd, usedTokens: number): NanoUsd {
+    const taken = asTaken(hold);
+    const { key, uses, outage, heldNano } = taken;
+    let returned = false;
+    for (const [index, use] of uses.entries()) {
+      const { kind, slice } = use;
+      const isMoney = kind === 'balance' || kind === 'budget';
+      const held = isMoney ? heldNano : 1n;
+      const cost = isMoney ? costNano : 0n;
+      if (outage?.allowed[index]) {
+        this.#allowance.settle(use, held, cost, outage.number);
+        slice.owe(cost);
+      } else slice.settle(held, cost);
+      if (slice.targetNano === 0n && slice.giveBack(0n)) returned = true;
+    }
+    if (taken.bucketSecond > 0) {
+      const counted = Math.min(usedTokens, Number.MAX_SAFE_INTEGER) - taken.reservedTokens;
+      key.rate.correct(taken.bucketSecond, 0, counted);
+    }
+    this.#state.activate(key);
+    if ((returned || !key.isSliced) && this.#pulse.state === 'quick') this.#desk.declare(key, uses);
+    return this.#noteExcess(taken, costNano - heldNano);
+  }
+
+  #noteExcess({ key }: TakenHold, excessNano: bigint): NanoUsd {
+    if (excessNano <= 0n) return 0n;
+    this.counts.excesses += 1;
+    this.counts.excessNano += excessNano;
+    this.#options.logger.warn(
+      { accountId: key.accountId, apiKeyId: key.id, excessNano: excessNano.toString() },
+      'A request cost more than was held for it',
+    );
+    return excessNano;
   }
 
   async readWallet(accountId: string): Promise<WalletFigures | undefined | Fault> {
-    const { clock } = this.#options;
-    if (this.#link.runId() !== undefined) {
-      const fields = await withDeadline(
-        Promise.all([
-          this.#client.get(redisKeys.quotaOpen),
-          this.#client.hgetall(redisKeys.wallet(accountId)),
-        ]),
-        WALLET_TIMEOUT_MS,
-      );
-      if (fields !== undefined && fields[0] === this.#link.runId()) {
-        const figures = readWalletFigures(fields[1]);
+    const runId = this.#link.runId();
+    if (runId !== undefined) {
+      const timeout = delay(WALLET_TIMEOUT_MS).then(() => undefined);
+      const read = this.#scripts.readAccount(accountId).catch(() => undefined);
+      const found = await Promise.race([read, timeout]);
+      if (found?.marker === runId) {
+        const own = this.#state.slice(accountId);
+        const spool = this.#options.spoolId;
+        // What lies idle here changes with every request; Redis hears of it now and then.
+        if (own !== undefined && found.fields[`g:${spool}`] === own.granted.toString())
+          found.fields[`i:${spool}`] = (own.idleNano + own.unwrittenNano).toString();
+        const figures = readWalletFigures(found.fields);
         if (this.#figures.size >= WALLETS_REMEMBERED) this.#figures.clear();
-        this.#figures.set(accountId, { atMs: clock.monotonicMs(), figures });
+        this.#figures.set(accountId, { atMs: this.#clock.monotonicMs(), figures });
         return figures;
       }
     }
     const last = this.#figures.get(accountId);
-    if (last !== undefined && clock.monotonicMs() - last.atMs <= WALLET_MAX_AGE_MS) return last.figures;
+    if (last !== undefined && this.#clock.monotonicMs() - last.atMs <= WALLET_MAX_AGE_MS) return last.figures;
     return fault('db_error', 'The balance cannot be read right now. Please retry in a moment.');
   }
 
-  #walletOf(accountId: string): WalletState {
-    let wallet = this.#wallets.get(accountId);
-    if (wallet === undefined) {
-      wallet = { granted: 0n, returned: 0n, outageNano: 0n, lastFreeNano: 0n, declared: true };
-      this.#wallets.set(accountId, wallet);
-    }
-    return wallet;
-  }
-
-  /** Redis cannot be asked: the account's small allowance and the key's limits inside this process decide. */
-  #holdFromAllowance(request: HoldRequest, tokens: number): Hold | Fault {
-    const { config } = request.key;
-    const wallet = this.#walletOf(config.accountId);
-    const { outageAllowanceNano, clock } = this.#options;
-    const ceiling = wallet.lastFreeNano < outageAllowanceNano ? wallet.lastFreeNano : outageAllowanceNano;
-    if (wallet.outageNano + request.worstCaseNano > ceiling)
-      return fault('model_unavailable', 'Balances cannot be checked right now. Please retry in a moment.', {
-        retryAfterMs: OUTAGE_RETRY_MS,
-      });
-    let window = this.#rateWindows.get(config.id);
-    if (window === undefined) {
-      window = new RateWindow();
-      this.#rateWindows.set(config.id, window);
-    }
-    const nowSecond = Math.floor(clock.nowMs() / 1000);
-    const verdict = window.take(nowSecond, tokens, config.rpmLimit, config.tpmLimit);
-    if (verdict === 'rpm') return rateFault(`max ${config.rpmLimit} requests per minute`, OUTAGE_RETRY_MS);
-    if (verdict === 'tpm') return rateFault(`max ${config.tpmLimit} tokens per minute`, OUTAGE_RETRY_MS);
-    wallet.outageNano += request.worstCaseNano;
-    const hold: Hold = {
-      accountId: config.accountId,
-      apiKeyId: config.id,
-      heldNano: request.worstCaseNano,
-      reservedTokens: tokens,
-      bucketSecond: OUTAGE_SECOND,
-    };
-    this.#outageHolds.add(hold);
-    return hold;
-  }
-
-  /** Stops asking until a probe finds Redis quick and its balances open: a slow Redis is worse than a dead one. */
-  #suspend(): void {
-    this.#reachable = false;
-    if (this.#probing) return;
-    this.#probing = true;
-    let declared = false;
-    const probe = async (): Promise<void> => {
-      const runId = this.#link.runId();
-      if (runId === undefined) {
-        // The next connection starts over with `#declareAll`.
-        this.#probing = false;
-        return;
-      }
-      const answer = await withDeadline(this.#client.mget(redisKeys.quotaOpen), this.#options.holdTimeoutMs);
-      if (answer?.[0] === runId) {
-        this.#resume();
-        return;
-      }
-      // Balances are shut: Redis was wiped under us, so the publisher waits for our counters before it opens them.
-      if (answer !== undefined && !declared) {
-        declared = true;
-        await this.#sendAllCounters(runId);
-      }
-      setTimeout(() => void probe(), PROBE_INTERVAL_MS).unref();
-    };
-    void probe();
-  }
-
   #resume(): void {
-    this.#probing = false;
-    this.#reachable = true;
-    for (const wallet of this.#wallets.values()) wallet.outageNano = 0n;
-    this.#rateWindows.clear();
+    this.#allowance.endOutage();
+    this.#state.forgetOutage();
   }
 
-  /** After a (re)connection Redis may have lost counters: tell it ours, then ask again whether balances are open. */
-  async #declareAll(runId: string): Promise<void> {
-    await this.#sendAllCounters(runId);
-    this.#suspend();
+  #listenForRecalls(): void {
+    const { client } = this.#recallLink;
+    client.on('message', (_, wallet: string) => {
+      const slice = this.#state.slice(wallet);
+      if (slice?.recall(this.#clock.monotonicMs() + RECALL_REST_MS)) this.#desk.declareSlices([slice]);
+    });
+    // Renewed by the client itself after each reconnection.
+    this.#recallLink.onConnected(() => {
+      client.subscribe(redisKeys.quotaRecall).catch((error: unknown) => {
+        this.#options.logger.debug({ reason: String(error) }, 'Recalls are not heard');
+      });
+    });
   }
 
-  async #sendAllCounters(runId: string): Promise<void> {
-    try {
-      for (const [accountId, wallet] of this.#wallets)
-        if (wallet.granted > 0n) await this.#sendCounters(accountId, wallet, '', 0, 0);
-      await this.#client.sadd(redisKeys.quotaDeclared(runId), this.#options.spoolId);
-      await this.#client.expire(redisKeys.quotaDeclared(runId), DECLARATION_TTL_SECONDS);
-    } catch (error) {
-      this.#options.logger.debug({ reason: String(error) }, 'Quota counters not declared');
-    }
-  }
-
-  #redeclareChanged(): void {
-    if (this.#link.runId() === undefined) return;
-    for (const [accountId, wallet] of this.#wallets)
-      if (!wallet.declared) this.#declare(accountId, wallet, '', 0, 0);
-  }
-
-  #declare(accountId: string, wallet: WalletState, apiKeyId: string, second: number, tokens: number): void {
-    const { granted, returned } = wallet;
-    this.#sendCounters(accountId, wallet, apiKeyId, second, tokens).then(
-      () => {
-        if (wallet.granted === granted && wallet.returned === returned) wallet.declared = true;
-      },
-      // The counters are absolute: the next declaration carries this one too.
-      () => undefined,
-    );
-  }
-
-  #sendCounters(
-    accountId: string,
-    wallet: WalletState,
-    apiKeyId: string,
-    second: number,
-    tokens: number,
-  ): Promise<number> {
-    return this.#client.declareCounters(
-      redisKeys.wallet(accountId),
-      redisKeys.spoolWallets(this.#options.spoolId),
-      redisKeys.rateBuckets(apiKeyId),
-      this.#options.spoolId,
-      wallet.granted.toString(),
-      wallet.returned.toString(),
-      accountId,
-      second,
-      tokens,
-    );
+  /** Observes how busy keys are, gives back what they no longer need and tells Redis what has changed. */
+  #tick(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const elapsedMs = nowMs - this.#tickedAtMs;
+    if (elapsedMs <= 0) return;
+    this.#tickedAtMs = nowMs;
+    const isQuick = this.#pulse.state === 'quick';
+    this.#state.observe(elapsedMs, nowMs, isQuick);
+    if (isQuick) for (const key of this.#state.activeKeys) this.#desk.declareChanged(key);
   }
 }
 
-function rateFault(limit: string, retryAfterMs: number): Fault {
-  return fault('rate_limit_exceeded', `Rate limit exceeded: ${limit}.`, { retryAfterMs });
+function asTaken(hold: Hold): TakenHold {
+  if (hold instanceof TakenHold) return hold;
+  throw new Error('A hold of other quotas');
 }
 
-/**
- * The value, or `undefined` when it fails or takes longer than `deadlineMs`. An answer that already waits in the socket
- * when the timer fires still counts: a busy event loop is not a slow Redis.
- */
-function withDeadline<Value>(promise: Promise<Value>, deadlineMs: number): Promise<Value | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => setImmediate(resolve, undefined), deadlineMs);
-    promise.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      () => {
-        clearTimeout(timer);
-        resolve(undefined);
-      },
-    );
-  });
+/** Takes the request from the slices of its key, or nothing. */
+function takeSliced(key: KeyQuota, size: AdmittedSize, nowMs: number): TakenHold | undefined {
+  const { uses, rate } = key;
+  for (const { kind, slice } of uses) if (slice.idleNano < needOf(kind, size.nano)) return undefined;
+  if (!rate.take(nowMs, size.tokens)) return undefined;
+  for (const { kind, slice } of uses) slice.take(needOf(kind, size.nano));
+  return new TakenHold(key, uses, size.nano, size.tokens, rate.second, key.standingSliced(size));
 }

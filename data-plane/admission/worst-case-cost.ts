@@ -5,8 +5,10 @@ import type { SnapshotModel } from '#shared/snapshot.ts';
 
 /** Hardly any tokenizer makes more than one token out of two bytes of JSON text. */
 const WORST_BYTES_PER_TOKEN = 2;
-/** Held for the output where the client states no limit. */
+/** Held for the output where the client states no limit, and by how much such a hold grows. */
 const UNSTATED_OUTPUT_TOKENS = 4_096;
+/** For a model that states neither an output limit nor a context length. */
+const UNKNOWN_OUTPUT_LIMIT = 131_072;
 
 /** Tokens held per medium, whose size in tokens its bytes do not tell. */
 const WORST_MEDIA_TOKENS = {
@@ -26,36 +28,89 @@ export interface RequestSize {
   readonly prompt: PromptSize;
   readonly maxOutputTokens: number | undefined;
   readonly choiceCount: number;
+  readonly stream: boolean;
+}
+
+/** What is held for a request. */
+export interface HeldCost {
+  /** The most that it can plausibly cost, nano-USD; of a stream without a stated limit only its first step. */
+  readonly worstCaseNano: NanoUsd;
+  /** What will do where the worst case of an answer that can be neither limited nor stopped is not free. */
+  readonly leastNano: NanoUsd | undefined;
+  /** Of a stream without a stated limit: how its hold grows. */
+  readonly steps: OutputSteps | undefined;
+}
+
+export interface OutputSteps {
+  /** Output tokens that the hold covers at first. */
+  readonly firstTokens: number;
+  /** Output tokens after which the model ends by itself. */
+  readonly ceilingTokens: number;
+  readonly stepTokens: number;
+  readonly stepNano: NanoUsd;
 }
 
 /**
- * The most that a request can plausibly cost, nano-USD: the dearest tier that its prompt can reach, the dearest class for
- * each token. One-hour cache writes count where `mayWriteHourCache`: only some provider protocols report them.
+ * What to hold for a request: the dearest tier that its prompt can reach, the dearest class for each token. One-hour cache
+ * writes count where `mayWriteHourCache`: only some provider protocols report them.
  */
-export function worstCaseCost(
+export function holdFor(
   request: RequestSize,
   model: SnapshotModel,
   price: PriceVersion,
   mayWriteHourCache: boolean,
-): NanoUsd {
-  const input = worstInputTokens(request.prompt, model);
-  const output = request.choiceCount * outputCeiling(request, model);
+): HeldCost {
+  const { choiceCount, maxOutputTokens, stream } = request;
+  const prices = dearestPrices(request, model, price, mayWriteHourCache);
+  const ceilingTokens = choiceCount * outputLimit(model);
+  const costOfOutput = (tokens: number): NanoUsd =>
+    roundPicoToNano(prices.inputPico + BigInt(tokens) * BigInt(prices.output)) + BigInt(price.perRequestNano);
+  if (maxOutputTokens !== undefined) {
+    const tokens = Math.min(choiceCount * maxOutputTokens, ceilingTokens);
+    return { worstCaseNano: costOfOutput(tokens), leastNano: undefined, steps: undefined };
+  }
+  const firstTokens = Math.min(choiceCount * UNSTATED_OUTPUT_TOKENS, ceilingTokens);
+  const first = costOfOutput(firstTokens);
+  const isWhole = firstTokens === ceilingTokens;
+  if (isWhole) return { worstCaseNano: first, leastNano: undefined, steps: undefined };
+  if (!stream) return { worstCaseNano: costOfOutput(ceilingTokens), leastNano: first, steps: undefined };
+  const stepTokens = UNSTATED_OUTPUT_TOKENS;
+  const stepNano = roundPicoToNano(BigInt(stepTokens) * BigInt(prices.output));
+  return {
+    worstCaseNano: first,
+    leastNano: undefined,
+    steps: { firstTokens, ceilingTokens, stepTokens, stepNano },
+  };
+}
+
+function dearestPrices(
+  { prompt }: RequestSize,
+  model: SnapshotModel,
+  price: PriceVersion,
+  mayWriteHourCache: boolean,
+): { readonly inputPico: bigint; readonly output: number } {
+  const input = worstInputTokens(prompt, model);
   let inputPrice = 0;
-  let outputPrice = 0;
+  let output = 0;
   // Which service tier the provider will serve is its own to say.
   for (const tier of [...price.tiers, ...(price.serviceTiers ?? []).flatMap(({ tiers }) => tiers)]) {
     if (tier.aboveTokens > 0 && input <= tier.aboveTokens) continue;
     inputPrice = Math.max(inputPrice, tier.input, tier.cacheRead, tier.cacheWrite5m);
     if (mayWriteHourCache) inputPrice = Math.max(inputPrice, tier.cacheWrite1h);
-    outputPrice = Math.max(outputPrice, tier.output);
+    output = Math.max(output, tier.output);
   }
-  const pico = BigInt(input) * BigInt(inputPrice) + BigInt(output) * BigInt(outputPrice);
-  return roundPicoToNano(pico) + BigInt(price.perRequestNano);
+  return { inputPico: BigInt(input) * BigInt(inputPrice), output };
+}
+
+/** The most output tokens that a text of `bytes` can come to. */
+export function worstTextTokens(bytes: number): number {
+  return Math.ceil(bytes / WORST_BYTES_PER_TOKEN);
 }
 
 /** Tokens that a request takes from its key's rate limit until its real counts are known. */
 export function reservedTokens(request: RequestSize, model: SnapshotModel): number {
-  const output = Math.min(outputCeiling(request, model), UNSTATED_OUTPUT_TOKENS);
+  const stated = request.maxOutputTokens ?? UNSTATED_OUTPUT_TOKENS;
+  const output = Math.min(stated, UNSTATED_OUTPUT_TOKENS, outputLimit(model));
   return estimatedInputTokens(request.prompt, model) + request.choiceCount * output;
 }
 
@@ -88,7 +143,7 @@ function mediaTokens(prompt: PromptSize): number {
   );
 }
 
-function outputCeiling(request: RequestSize, model: SnapshotModel): number {
-  const modelLimit = model.maxOutputTokens ?? Number.MAX_SAFE_INTEGER;
-  return Math.min(request.maxOutputTokens ?? UNSTATED_OUTPUT_TOKENS, modelLimit);
+/** Output tokens of one choice at which the model ends by itself. */
+function outputLimit(model: SnapshotModel): number {
+  return model.maxOutputTokens ?? model.contextTokens ?? UNKNOWN_OUTPUT_LIMIT;
 }

@@ -1,4 +1,6 @@
 import { type Fault, fault } from '#shared/fault.ts';
+import type { ClientNames } from './turn.ts';
+import type { TurnFeature } from './turn-feature.ts';
 
 /** What becomes of one request feature at a provider. */
 export type LossOutcome = 'carried' | 'mapped' | 'emulated' | 'dropped' | 'refused';
@@ -10,7 +12,7 @@ export interface LossRule {
   readonly note: string;
 }
 
-export type LossRules<Feature extends string> = Readonly<Record<Feature, LossRule>>;
+export type LossRules = Readonly<Record<TurnFeature, LossRule>>;
 
 export function carried(note = ''): LossRule {
   return { outcome: 'carried', note };
@@ -32,39 +34,71 @@ export function refused(note: string): LossRule {
   return { outcome: 'refused', note };
 }
 
-/** Applies the loss rules to one request and keeps what came of it. */
-export class RequestLosses<Feature extends string> {
-  readonly #ruleOf: (feature: Feature) => LossRule;
+/**
+ * Applies the loss rules to one request and keeps what came of it, under the client's own names. `at` is the client's path
+ * of the message, part or tool that has the feature; features of the whole request have none.
+ */
+export class RequestLosses {
+  readonly #ruleOf: (feature: TurnFeature) => LossRule;
+  readonly #names: ClientNames | undefined;
   readonly #dropped = new Set<string>();
   #refusal: Fault | undefined;
 
-  constructor(ruleOf: (feature: Feature) => LossRule) {
+  constructor(ruleOf: (feature: TurnFeature) => LossRule, names: ClientNames | undefined) {
     this.#ruleOf = ruleOf;
+    this.#names = names;
   }
 
-  /** True when the feature is to be written; otherwise `field` is noted as dropped, or the request as refused. */
-  admits(feature: Feature, field: string): boolean {
-    const rule = this.#ruleOf(feature);
-    if (rule.outcome === 'dropped') this.drop(field);
-    if (rule.outcome === 'refused') this.refuse(field, rule.note);
-    return rule.outcome !== 'dropped' && rule.outcome !== 'refused';
+  /** True when the feature is to be written; otherwise it is noted as dropped, or the request as refused. */
+  admits(feature: TurnFeature, at?: string): boolean {
+    const { outcome } = this.#ruleOf(feature);
+    if (outcome === 'dropped') this.drop(feature, at);
+    if (outcome === 'refused') this.refuse(feature, at);
+    return outcome !== 'dropped' && outcome !== 'refused';
   }
 
-  outcomeOf(feature: Feature): LossOutcome {
+  /** The same for a field outside the turn, by its path. */
+  admitsField(feature: TurnFeature, path: string): boolean {
+    const { outcome, note } = this.#ruleOf(feature);
+    if (outcome === 'dropped') this.dropField(path);
+    if (outcome === 'refused') this.refuseField(path, note);
+    return outcome !== 'dropped' && outcome !== 'refused';
+  }
+
+  outcomeOf(feature: TurnFeature): LossOutcome {
     return this.#ruleOf(feature).outcome;
   }
 
-  drop(field: string): void {
-    this.#dropped.add(field);
+  /** Notes a feature that cannot be said this time, whatever its rule says in general. */
+  drop(feature: TurnFeature, at?: string): void {
+    for (const name of this.#namesOf(feature, at)) this.#dropped.add(name);
   }
 
-  /** The first refusal stands. */
-  refuse(field: string, reason: string): void {
-    this.#refusal ??= fault(
-      'unsupported_parameter',
-      `'${field}' is not supported by the provider of this model: ${reason}.`,
-      { param: field },
+  /** Notes a field of the client by its path. */
+  dropField(path: string): void {
+    this.#dropped.add(path);
+  }
+
+  /** The first refusal stands. `reason` replaces the words of the rule. */
+  refuse(feature: TurnFeature, at?: string, reason: string = this.#ruleOf(feature).note): void {
+    this.refuseField(this.#namesOf(feature, at)[0] ?? at ?? feature, reason);
+  }
+
+  refuseField(param: string, reason: string): void {
+    this.fail(
+      fault(
+        'unsupported_parameter',
+        `'${param}' is not supported by the provider of this model: ${reason}.`,
+        {
+          param,
+        },
+      ),
     );
+  }
+
+  /** Refuses the request for a reason of its own. */
+  fail(problem: Fault): void {
+    this.#refusal ??= problem;
   }
 
   get refusal(): Fault | undefined {
@@ -73,5 +107,10 @@ export class RequestLosses<Feature extends string> {
 
   get dropped(): readonly string[] {
     return [...this.#dropped];
+  }
+
+  #namesOf(feature: TurnFeature, at: string | undefined): readonly string[] {
+    if (this.#names === undefined) return [at ?? feature];
+    return at === undefined ? this.#names.ofRequest(feature) : [`${at}${this.#names.within(feature)}`];
   }
 }

@@ -8,8 +8,13 @@ import type { ProviderProtocol } from '#shared/usage-record.ts';
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [name: string]: JsonValue };
 export type JsonObject = { [name: string]: JsonValue };
 
+/** What the client can be told about: `at` is its own path of it, e.g. `messages[2].content[0]`. */
+interface Placed {
+  readonly at?: string;
+}
+
 /** A prompt-cache breakpoint that the client set. Never invented by us. */
-export interface CacheMark {
+export interface CacheMark extends Placed {
   readonly ttl: '5m' | '1h';
 }
 
@@ -37,7 +42,7 @@ export type MediaSource =
   /** A file that only its issuing provider can resolve. */
   | { readonly kind: 'file_id'; readonly id: string; readonly family: ProviderProtocol };
 
-export interface MediaPart {
+export interface MediaPart extends Placed {
   readonly kind: 'media';
   readonly media: MediaKind;
   readonly source: MediaSource;
@@ -48,63 +53,67 @@ export interface MediaPart {
   readonly cache?: CacheMark;
 }
 
-export type Part =
-  | {
-      readonly kind: 'text';
-      readonly text: string;
-      readonly cache?: CacheMark;
-      /** What an assistant's text is in a longer run (Responses): commentary, final_answer. */
-      readonly phase?: string;
-    }
-  | MediaPart
-  | {
-      readonly kind: 'reasoning';
-      /** Visible thought; may be empty beside a signature. */
-      readonly text: string;
-      /** True when `text` is the provider's summary rather than the thought itself. */
-      readonly summary?: boolean;
-      readonly signature?: ProviderSignature;
-    }
-  | {
-      readonly kind: 'tool_call';
-      readonly id: string;
-      readonly name: string;
-      /** JSON text as the model wrote it; `""` means `{}`. For `custom` tools the free text. */
-      readonly argumentsJson: string;
-      readonly custom?: boolean;
-      readonly namespace?: string;
-      readonly signature?: ProviderSignature;
-      readonly cache?: CacheMark;
-    }
-  | {
-      readonly kind: 'tool_result';
-      readonly callId: string;
-      /** Name of the tool, where the client says it (Gemini needs it; decoders fill it in from the call when they can). */
-      readonly name?: string;
-      readonly content: readonly Part[];
-      readonly failed: boolean;
-      readonly custom?: boolean;
-      readonly cache?: CacheMark;
-    }
-  | { readonly kind: 'refusal'; readonly text: string }
-  /** A block that only `family` can read (server-tool results, citations blocks, compaction items, …). */
-  | { readonly kind: 'native'; readonly family: ProviderProtocol; readonly value: JsonObject };
+export type Part = Placed &
+  (
+    | {
+        readonly kind: 'text';
+        readonly text: string;
+        readonly cache?: CacheMark;
+        /** What an assistant's text is in a longer run (Responses): commentary, final_answer. */
+        readonly phase?: string;
+        /** The client's path of `phase`. */
+        readonly phaseAt?: string;
+      }
+    | MediaPart
+    | {
+        readonly kind: 'reasoning';
+        /** Visible thought; may be empty beside a signature. */
+        readonly text: string;
+        /** True when `text` is the provider's summary rather than the thought itself. */
+        readonly summary?: boolean;
+        readonly signature?: ProviderSignature;
+      }
+    | {
+        readonly kind: 'tool_call';
+        readonly id: string;
+        readonly name: string;
+        /** JSON text as the model wrote it; `""` means `{}`. For `custom` tools the free text. */
+        readonly argumentsJson: string;
+        readonly custom?: boolean;
+        readonly namespace?: string;
+        readonly signature?: ProviderSignature;
+        readonly cache?: CacheMark;
+      }
+    | {
+        readonly kind: 'tool_result';
+        readonly callId: string;
+        /** Name of the tool, where the client says it (Gemini needs it; decoders fill it in from the call when they can). */
+        readonly name?: string;
+        readonly content: readonly Part[];
+        readonly failed: boolean;
+        readonly custom?: boolean;
+        readonly cache?: CacheMark;
+      }
+    | { readonly kind: 'refusal'; readonly text: string }
+    /** A block that only `family` can read (server-tool results, citations blocks, compaction items, …). */
+    | { readonly kind: 'native'; readonly family: ProviderProtocol; readonly value: JsonObject }
+  );
 
-export interface TurnMessage {
+export interface TurnMessage extends Placed {
   readonly role: 'user' | 'assistant' | 'system' | 'developer';
   readonly parts: readonly Part[];
   readonly name?: string;
 }
 
 /** The group that a tool is declared in (Responses `namespace`); the tool's own `name` says both. */
-export interface ToolNamespace {
+export interface ToolNamespace extends Placed {
   readonly name: string;
   readonly description?: string;
   /** Name of the tool inside its namespace. */
   readonly toolName: string;
 }
 
-export interface FunctionTool {
+export interface FunctionTool extends Placed {
   readonly kind: 'function';
   readonly name: string;
   readonly namespace?: ToolNamespace;
@@ -115,23 +124,25 @@ export interface FunctionTool {
   readonly cache?: CacheMark;
 }
 
-export type Tool =
-  | FunctionTool
-  /** A free-text tool (Responses `custom`); emulated elsewhere as a function with one string parameter `input`. */
-  | {
-      readonly kind: 'custom';
-      readonly name: string;
-      readonly namespace?: ToolNamespace;
-      readonly description?: string;
-      readonly format?: JsonObject;
-    }
-  /** A tool that the provider runs itself, known only to `family`; `type` is its name there (web_search, …). */
-  | {
-      readonly kind: 'server';
-      readonly family: ProviderProtocol;
-      readonly type: string;
-      readonly value: JsonObject;
-    };
+export type Tool = Placed &
+  (
+    | FunctionTool
+    /** A free-text tool (Responses `custom`); emulated elsewhere as a function with one string parameter `input`. */
+    | {
+        readonly kind: 'custom';
+        readonly name: string;
+        readonly namespace?: ToolNamespace;
+        readonly description?: string;
+        readonly format?: JsonObject;
+      }
+    /** A tool that the provider runs itself, known only to `family`; `type` is its name there (web_search, …). */
+    | {
+        readonly kind: 'server';
+        readonly family: ProviderProtocol;
+        readonly type: string;
+        readonly value: JsonObject;
+      }
+  );
 
 export type ToolChoice =
   | { readonly kind: 'auto' | 'none' | 'required' }
@@ -157,6 +168,14 @@ export interface ReasoningRequest {
   readonly mode?: 'enabled' | 'disabled' | 'adaptive';
   /** auto, concise, detailed: whether thoughts are shown. */
   readonly summary?: string;
+}
+
+/** How the client names what it asked for, so that every loss is reported in the client's own words. */
+export interface ClientNames {
+  /** Paths of the fields in this body that ask for a feature (see `turn-feature.ts`) of the whole request; none where no field does. */
+  ofRequest(feature: string): readonly string[];
+  /** What follows the path of a message, part or tool where the client writes this feature of it. */
+  within(feature: string): string;
 }
 
 export interface TurnRequest {
@@ -185,8 +204,10 @@ export interface TurnRequest {
   readonly endUser?: string;
   readonly metadata?: JsonObject;
   readonly promptCacheKey?: string;
-  /** Request fields that the turn does not model, by their name in the client's dialect. */
+  /** Request fields that the turn does not model, by their path in the client's body. */
   readonly extras: Readonly<Record<string, JsonValue>>;
+  /** How the client names the rest; absent in turns that no client sent. */
+  readonly names?: ClientNames;
 }
 
 export type FinishReason =

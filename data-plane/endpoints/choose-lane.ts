@@ -140,8 +140,13 @@ function translate({
       headers: [...providerHeaders(upstream, request.stream), ...encoded.headers],
       body: Buffer.from(JSON.stringify(encoded.body)),
     },
-    dropped: encoded.dropped,
+    dropped: [...encoded.dropped, ...droppedHeaders(dialect.name, exchange.intake)],
   };
+}
+
+/** Betas of another provider's API mean nothing here. */
+function droppedHeaders(dialect: Dialect, intake: RequestIntake): readonly string[] {
+  return dialect === 'messages' && intake.anthropicBeta !== '' ? ['anthropic-beta'] : [];
 }
 
 function targetOf(model: CompiledModel, route: CompiledRoute): ProviderTarget {

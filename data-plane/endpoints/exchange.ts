@@ -18,8 +18,11 @@ export interface Exchange {
   readonly shape: ErrorShape;
   /** Monotonic ms of its arrival. */
   readonly startedAtMs: number;
+  /** Where the key stands in its limits, once they have been looked at. */
+  rateHeaders: HeaderList;
 }
 
+const NO_HEADERS: HeaderList = [];
 const MS_PER_SECOND = 1_000;
 const JSON_TYPE = 'application/json';
 
@@ -31,12 +34,14 @@ export function openExchange(
 ): Exchange {
   const requestId = gateway.mintRequestId();
   const startedAtMs = gateway.clock.monotonicMs();
-  return { requestId, publicId: formatId('UsageRecord', requestId), intake, writer, shape, startedAtMs };
+  const publicId = formatId('UsageRecord', requestId);
+  return { requestId, publicId, intake, writer, shape, startedAtMs, rateHeaders: NO_HEADERS };
 }
 
-/** The headers of every answer. Both id headers, because the two families of SDKs read different ones. */
+/** The headers of every answer. The rate limits once they are known; both id headers, because the two families of SDKs read different ones. */
 export function baseHeaders(exchange: Exchange, contentType: string): string[] {
-  return ['content-type', contentType, 'x-request-id', exchange.publicId, 'request-id', exchange.publicId];
+  const { publicId, rateHeaders } = exchange;
+  return ['content-type', contentType, 'x-request-id', publicId, 'request-id', publicId, ...rateHeaders];
 }
 
 export function answerJson(exchange: Exchange, body: Buffer | string): void {

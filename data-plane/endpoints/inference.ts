@@ -1,11 +1,13 @@
 import { authenticate, presentedKey } from '#data-plane/admission/authenticate.ts';
+import { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { Hold } from '#data-plane/admission/quotas.ts';
+import { rateLimitHeaders } from '#data-plane/admission/rate-limit-headers.ts';
 import { serverToolHold } from '#data-plane/admission/server-tool-hold.ts';
 import {
   estimatedInputTokens,
   estimatedTextTokens,
+  holdFor,
   reservedTokens,
-  worstCaseCost,
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
@@ -23,6 +25,7 @@ import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
 import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { droppedHeader } from './dropped-header.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
 import { RequestBody } from './request-body.ts';
@@ -39,6 +42,8 @@ interface AdmittedRequest {
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
   readonly hold: Hold;
+  /** Of a stream without a stated limit. */
+  readonly guard: OutputGuard | undefined;
 }
 
 /** How the last attempt ended, and what its answer told on the way. */
@@ -113,8 +118,9 @@ export class InferenceEndpoint {
     }
     const result = resultOf(admitted, end);
     const usedTokens = promptTokens(result.usage) + result.usage.output;
-    this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
-    const record = buildRecord(exchange, facts, result, this.#gateway.clock.monotonicMs());
+    const excessNano = this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
+    const endedAtMs = this.#gateway.clock.monotonicMs();
+    const record = buildRecord(exchange, facts, { ...result, excessNano }, endedAtMs);
     this.#gateway.spool.append(record, () => finish(exchange, end.outcome, this.#dialect));
   }
 
@@ -146,13 +152,21 @@ export class InferenceEndpoint {
     const mediaFault = await judgeMedia(this.#gateway, exchange, request);
     if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
-    const hold = await quotas.hold({
+    const cost = holdFor(request, model.config, price, mayWriteHourCache);
+    const toolsNano = serverToolHold(body.bytes, price);
+    const asked = quotas.hold({
       key: facts.key,
-      worstCaseNano:
-        worstCaseCost(request, model.config, price, mayWriteHourCache) + serverToolHold(body.bytes, price),
+      worstCaseNano: cost.worstCaseNano + toolsNano,
+      ...(cost.leastNano === undefined ? {} : { leastNano: cost.leastNano + toolsNano }),
       reservedTokens: reservedTokens(request, model.config),
     });
-    return isFault(hold) ? hold : { body, dialect, request, model, price, attempts, hold };
+    const hold = asked instanceof Promise ? await asked : asked;
+    if (hold.standing !== undefined)
+      exchange.rateHeaders = rateLimitHeaders(exchange.shape, hold.standing, clock.nowMs());
+    if (isFault(hold)) return hold;
+    facts.budgetPeriod = hold.budgetPeriod;
+    const guard = cost.steps && new OutputGuard(quotas, hold, cost.steps);
+    return { body, dialect, request, model, price, attempts, hold, guard };
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
@@ -211,6 +225,7 @@ export class InferenceEndpoint {
       writer: exchange.writer,
       request,
       stream: admitted.request.stream,
+      guard: admitted.guard,
       successHeaders: successHeaders(exchange, admitted, route, dropped),
     });
     attempt.onFirstContent = () => {
@@ -275,9 +290,6 @@ function unavailable(model: string): Fault {
   );
 }
 
-/** Longest list of dropped fields that a header shows. */
-const MAX_DROPPED_HEADER = 1_000;
-
 function successHeaders(
   exchange: Exchange,
   { model, request }: AdmittedRequest,
@@ -289,13 +301,8 @@ function successHeaders(
   headers.push('x-crossmodel-model', model.config.id);
   if (request.stream) headers.push('cache-control', 'no-cache');
   if (route.upstream.sandbox) headers.push('x-crossmodel-sandbox', 'true');
-  if (dropped.length > 0) headers.push('x-crossmodel-dropped', headerText(dropped.join(', ')));
+  if (dropped.length > 0) headers.push('x-crossmodel-dropped', droppedHeader(dropped));
   return headers;
-}
-
-/** Field names are the client's own text: only visible ASCII may stand in a header. */
-function headerText(text: string): string {
-  return text.slice(0, MAX_DROPPED_HEADER).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 /** What the request comes to: failures cost nothing, everything else what was produced. */
@@ -315,6 +322,9 @@ function resultOf(admitted: AdmittedRequest, end: ForwardEnd): RequestResult {
       if (lane === undefined) return unbilled('aborted', closed, 'client_closed');
       return billed(admitted, lane, { status: 'aborted', httpStatus: closed, errorCode: 'client_closed' });
     }
+    case 'cut_off':
+      if (lane === undefined) throw new Error('An answer that was cut off has a lane');
+      return billed(admitted, lane, { status: 'aborted', httpStatus: 200, errorCode: outcome.fault.kind });
     case 'complete':
       if (lane === undefined) throw new Error('A complete answer has a lane');
       return billed(admitted, lane, { status: 'success', httpStatus: 200, errorCode: null });
@@ -341,6 +351,7 @@ function finish(exchange: Exchange, outcome: AttemptOutcome, dialect: ClientDial
   switch (outcome.kind) {
     case 'complete':
     case 'broken':
+    case 'cut_off':
       outcome.finish();
       return;
     case 'failed':

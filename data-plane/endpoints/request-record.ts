@@ -19,6 +19,8 @@ export interface RequestFacts {
   upstream: CompiledUpstream | null;
   lane: UsageRecord['lane'];
   firstTokenMs: number | null;
+  /** Label of the budget period that the request was admitted under. */
+  budgetPeriod: string | undefined;
 }
 
 export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
@@ -33,6 +35,7 @@ export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
     upstream: null,
     lane: null,
     firstTokenMs: null,
+    budgetPeriod: undefined,
   };
 }
 
@@ -43,6 +46,8 @@ export interface RequestResult {
   readonly usage: TokenUsage;
   readonly priceVersionId: string | null;
   readonly costNano: bigint;
+  /** By how much that is more than was held. */
+  readonly excessNano?: bigint;
 }
 
 /** A request that cost nothing. */
@@ -84,6 +89,8 @@ export function buildRecord(
     firstTokenMs: facts.firstTokenMs,
     endUser: facts.endUser,
     count: 1,
+    ...(facts.budgetPeriod === undefined ? {} : { budgetPeriod: facts.budgetPeriod }),
+    ...(result.excessNano ? { excessNano: result.excessNano.toString() } : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
@@ -31,6 +32,8 @@ export interface AttemptJob {
   readonly writer: ResponseWriter;
   readonly request: UpstreamRequest;
   readonly stream: boolean;
+  /** Watches the output of a stream without a stated limit. */
+  readonly guard: OutputGuard | undefined;
   /** Head of a successful answer. */
   readonly successHeaders: HeaderList;
 }
@@ -47,6 +50,8 @@ export type FailureReason =
   | 'answer_cut_short'
   /** The provider's protocol has no words for what was asked; nothing was sent. */
   | 'not_expressible'
+  /** Its output has no stated limit, and there is no money for more of it. */
+  | 'out_of_money'
   | 'bug_of_ours';
 
 /**
@@ -67,6 +72,8 @@ export type AttemptOutcome =
       readonly reason: FailureReason;
       readonly finish: () => void;
     }
+  /** There is no more money for it: what was delivered is billed. */
+  | { readonly kind: 'cut_off'; readonly fault: Fault; readonly finish: () => void }
   | { readonly kind: 'client_left' };
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -96,6 +103,8 @@ export class Attempt implements UpstreamHandler, Watched {
   #silentMs = 0;
   #clientSilentMs = 0;
   #paused = false;
+  /** Paused until it is known whether there is money for more. */
+  #waitsForMoney = false;
   #needsFlush = false;
 
   constructor(job: AttemptJob) {
@@ -209,6 +218,41 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#afterWrite();
     }
     if (state !== 'open') this.#follow(relay, state);
+    else if (this.#job.guard !== undefined) this.#heed(this.#job.guard);
+  }
+
+  /** Goes on, waits or ends as the money for the output allows. */
+  #heed(guard: OutputGuard): void {
+    if (this.#mode !== 'stream') return;
+    switch (guard.check(this.#job.lane.textBytes)) {
+      case 'wait':
+        this.#waitsForMoney = true;
+        guard.onDecided = () => {
+          this.#waitsForMoney = false;
+          this.#heed(guard);
+        };
+        this.#pause();
+        return;
+      case 'stop':
+        this.#cutOff(guard.refusal);
+        return;
+      case 'go':
+        if (!this.#job.writer.congested) this.#resume();
+    }
+  }
+
+  #cutOff(fault: Fault): void {
+    this.#stopUpstream();
+    if (this.#relay?.deliveredContent !== true) {
+      this.#conclude({ kind: 'failed', fault, retryable: false, reason: 'out_of_money' });
+      return;
+    }
+    const { writer, lane } = this.#job;
+    this.#conclude({
+      kind: 'cut_off',
+      fault,
+      finish: () => writer.breakOff(lane.encodeStreamFault(fault)),
+    });
   }
 
   #follow(relay: AnswerRelay, state: StreamState): void {
@@ -237,14 +281,18 @@ export class Attempt implements UpstreamHandler, Watched {
   /** After a write: a client that does not keep up pauses its provider. */
   #afterWrite(): void {
     this.#clientSilentMs = 0;
-    if (!this.#job.writer.congested || this.#paused) return;
+    if (this.#job.writer.congested) this.#pause();
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
     this.#paused = true;
     this.#call?.pause();
   }
 
   #clientDrained(): void {
     if (this.#paused) this.#needsFlush = true;
-    this.#resume();
+    if (!this.#waitsForMoney) this.#resume();
   }
 
   #resume(): void {

@@ -28,6 +28,8 @@ export interface FileSpoolOptions {
 export interface FileSpool extends UsageSpool {
   /** Names this run of this process in usage batches and quota counters. */
   readonly id: string;
+  /** Queues a line that is no usage record, as `append` does with records. */
+  appendLine(line: string, onSpooled: () => void): void;
   /** Records not yet committed by Postgres. */
   readonly backlog: number;
   /** Writes what is queued, ships for at most `deadlineMs`, and lets go of the directory. */
@@ -78,7 +80,11 @@ class SlotSpool implements FileSpool {
   }
 
   append(record: UsageRecord, onSpooled: () => void): void {
-    this.#queuedLines.push(JSON.stringify(record));
+    this.appendLine(JSON.stringify(record), onSpooled);
+  }
+
+  appendLine(line: string, onSpooled: () => void): void {
+    this.#queuedLines.push(line);
     this.#queuedCallbacks.push(onSpooled);
     this.#flushScheduled ??= setImmediate(() => this.#flush());
   }

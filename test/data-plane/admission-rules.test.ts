@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { presentedKey } from '#data-plane/admission/authenticate.ts';
-import {
-  estimatedInputTokens,
-  reservedTokens,
-  worstCaseCost,
-} from '#data-plane/admission/worst-case-cost.ts';
+import { estimatedInputTokens, holdFor, reservedTokens } from '#data-plane/admission/worst-case-cost.ts';
 import type { PromptSize } from '#data-plane/dialects/dialect.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveAlias } from '#data-plane/routing/resolve-model.ts';
@@ -29,49 +25,79 @@ const price: PriceVersion = {
   perRequestNano: '7',
 };
 const model = testModel({ contextTokens: 500_000, maxOutputTokens: 8_000 });
-const size = (prompt: Partial<PromptSize>, maxOutputTokens?: number, choiceCount = 1) => ({
+const size = (prompt: Partial<PromptSize>, maxOutputTokens?: number, choiceCount = 1, stream = true) => ({
   prompt: { ...PROMPT, ...prompt },
   maxOutputTokens,
   choiceCount,
+  stream,
 });
+const worstOf = (...args: Parameters<typeof holdFor>) => holdFor(...args).worstCaseNano;
 
 describe('the worst case of a request', () => {
   it('is half a token per byte at the dearest input class, and the stated output for each choice', () => {
-    expect(worstCaseCost(size({}, 100, 3), model, price, false)).toBe(500n * 1_250n + 300n * 4_000n + 7n);
+    expect(worstOf(size({}, 100, 3), model, price, false)).toBe(500n * 1_250n + 300n * 4_000n + 7n);
   });
 
   it('has 4,096 output tokens where no limit is stated, and never more than the model can give', () => {
-    expect(worstCaseCost(size({}), model, price, false)).toBe(500n * 1_250n + 4_096n * 4_000n + 7n);
-    expect(worstCaseCost(size({}, 1_000_000), model, price, false)).toBe(
-      500n * 1_250n + 8_000n * 4_000n + 7n,
-    );
+    expect(worstOf(size({}), model, price, false)).toBe(500n * 1_250n + 4_096n * 4_000n + 7n);
+    expect(worstOf(size({}, 1_000_000), model, price, false)).toBe(500n * 1_250n + 8_000n * 4_000n + 7n);
     const small = testModel({ contextTokens: 500_000, maxOutputTokens: 1_000 });
-    expect(worstCaseCost(size({}), small, price, false)).toBe(500n * 1_250n + 1_000n * 4_000n + 7n);
+    expect(worstOf(size({}), small, price, false)).toBe(500n * 1_250n + 1_000n * 4_000n + 7n);
   });
 
   it('takes the dearest tier that the prompt can reach, for all classes', () => {
-    expect(worstCaseCost(size({ textBytes: 400_000 }, 1), model, price, false)).toBe(
+    expect(worstOf(size({ textBytes: 400_000 }, 1), model, price, false)).toBe(
       200_000n * 1_250n + 4_000n + 7n,
     );
-    expect(worstCaseCost(size({ textBytes: 400_002 }, 1), model, price, false)).toBe(
+    expect(worstOf(size({ textBytes: 400_002 }, 1), model, price, false)).toBe(
       200_001n * 2_500n + 8_000n + 7n,
     );
   });
 
   it('counts one-hour cache writes where the provider can report them', () => {
-    expect(worstCaseCost(size({}, 100), model, price, true)).toBe(500n * 2_000n + 100n * 4_000n + 7n);
+    expect(worstOf(size({}, 100), model, price, true)).toBe(500n * 2_000n + 100n * 4_000n + 7n);
   });
 
   it('has a prompt of at most the model’s context', () => {
     const endless = size({ textBytes: 30_000_000, videos: 3 }, 1);
-    expect(worstCaseCost(endless, model, price, false)).toBe(500_000n * 2_500n + 8_000n + 7n);
+    expect(worstOf(endless, model, price, false)).toBe(500_000n * 2_500n + 8_000n + 7n);
   });
 
   it('counts media by kind, not by bytes', () => {
-    const text = worstCaseCost(size({}, 1), model, price, false);
-    expect(worstCaseCost(size({ images: 2 }, 1), model, price, false) - text).toBe(20_000n * 1_250n);
-    expect(worstCaseCost(size({ audioBytes: 4_000 }, 1), model, price, false) - text).toBe(100n * 1_250n);
-    expect(worstCaseCost(size({ fileReferences: 1 }, 1), model, price, false) - text).toBe(50_000n * 1_250n);
+    const text = worstOf(size({}, 1), model, price, false);
+    expect(worstOf(size({ images: 2 }, 1), model, price, false) - text).toBe(20_000n * 1_250n);
+    expect(worstOf(size({ audioBytes: 4_000 }, 1), model, price, false) - text).toBe(100n * 1_250n);
+    expect(worstOf(size({ fileReferences: 1 }, 1), model, price, false) - text).toBe(50_000n * 1_250n);
+  });
+});
+
+describe('the hold of an answer without a stated limit', () => {
+  const inputNano = 500n * 1_250n + 7n;
+
+  it('is the whole ceiling where it cannot be stopped, or the first step where that is not free', () => {
+    expect(holdFor(size({}, undefined, 2, false), model, price, false)).toEqual({
+      worstCaseNano: inputNano + 16_000n * 4_000n,
+      leastNano: inputNano + 8_192n * 4_000n,
+      steps: undefined,
+    });
+  });
+
+  it('grows in steps up to the ceiling where it is streamed', () => {
+    expect(holdFor(size({}, undefined, 2), model, price, false)).toEqual({
+      worstCaseNano: inputNano + 8_192n * 4_000n,
+      leastNano: undefined,
+      steps: { firstTokens: 8_192, ceilingTokens: 16_000, stepTokens: 4_096, stepNano: 4_096n * 4_000n },
+    });
+  });
+
+  it('needs no steps where the model cannot say more than one', () => {
+    const small = testModel({ contextTokens: 500_000, maxOutputTokens: 4_096 });
+    for (const stream of [true, false])
+      expect(holdFor(size({}, undefined, 1, stream), small, price, false)).toEqual({
+        worstCaseNano: inputNano + 4_096n * 4_000n,
+        leastNano: undefined,
+        steps: undefined,
+      });
   });
 });
 

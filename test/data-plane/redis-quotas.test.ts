@@ -29,6 +29,7 @@ async function openQuotas(spoolId = mintTestId()): Promise<RedisQuotas> {
   const quotas = openRedisQuotas({
     redisUrl,
     spoolId,
+    noteGrant: (_, onWritten) => setImmediate(onWritten),
     clock: systemClock,
     logger,
     outageAllowanceNano: 100_000_000n,
@@ -146,7 +147,7 @@ describe('quotas in Redis', () => {
     const key = keyWith({ tpm: 100 });
     await fund(key, 1_000_000n);
     const oversize = await held(quotas, ask(key, 1n, 5_000));
-    expect(oversize.reservedTokens).toBe(100);
+    expect(oversize.standing.remainingTokens).toBe(0);
     expect(await quotas.hold(ask(key, 1n, 1))).toMatchObject({
       message: 'Rate limit exceeded: max 100 tokens per minute.',
     });

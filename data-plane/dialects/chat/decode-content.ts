@@ -15,7 +15,8 @@ const AUDIO_TYPES: ReadonlyMap<string, string> = new Map([['mp3', 'audio/mpeg']]
 
 /** Reads the content of a message, a string or a list of blocks. `path` is that of the message. */
 export function decodeContent(content: JsonValue, path: string): readonly Part[] | Fault {
-  if (typeof content === 'string') return content === '' ? [] : [{ kind: 'text', text: content }];
+  if (typeof content === 'string')
+    return content === '' ? [] : [{ kind: 'text', text: content, at: `${path}.content` }];
   if (!Array.isArray(content))
     return invalid(`${path}.content`, 'must be a string, an array of content blocks or null.');
   const parts: Part[] = [];
@@ -31,8 +32,8 @@ export function decodeContent(content: JsonValue, path: string): readonly Part[]
 function decodeBlock(block: JsonValue, path: string): readonly Part[] | Fault {
   if (!isJsonObject(block) || typeof block.type !== 'string')
     return invalid(path, 'must be an object with a type.');
-  const cache = cacheMarkOf(block);
-  const marked = cache === undefined ? {} : { cache };
+  const cache = cacheMarkOf(block, path);
+  const marked = { at: path, ...(cache === undefined ? {} : { cache }) };
   switch (block.type) {
     case 'text': {
       const text = textOf(block.text);
@@ -41,7 +42,7 @@ function decodeBlock(block: JsonValue, path: string): readonly Part[] | Fault {
     }
     case 'refusal': {
       const text = filledText(block.refusal);
-      return text === undefined ? [] : [{ kind: 'refusal', text }];
+      return text === undefined ? [] : [{ kind: 'refusal', text, at: path }];
     }
     case 'image_url':
       return decodeUrlBlock(block, 'image_url', 'image', path, marked);
@@ -54,13 +55,14 @@ function decodeBlock(block: JsonValue, path: string): readonly Part[] | Fault {
     case 'file':
       return decodeFile(block, path, marked);
     case 'thinking':
-      return decodeThinkingBlock(block);
+      return decodeThinkingBlock(block, path);
     default:
-      return [{ kind: 'native', family: 'chat', value: block }];
+      return [{ kind: 'native', family: 'chat', value: block, at: path }];
   }
 }
 
 interface Marked {
+  readonly at: string;
   readonly cache?: CacheMark;
 }
 
@@ -85,7 +87,14 @@ function decodeFrames(block: JsonObject, path: string): readonly Part[] | Fault 
   const frames = Array.isArray(block.video) ? block.video : undefined;
   if (frames?.every((frame) => typeof frame === 'string') !== true)
     return invalid(`${path}.video`, 'must be an array of image URLs.');
-  return frames.map((url): MediaPart => ({ kind: 'media', media: 'image', source: sourceOf(url) }));
+  return frames.map(
+    (url, index): MediaPart => ({
+      kind: 'media',
+      media: 'image',
+      source: sourceOf(url),
+      at: `${path}.video[${index}]`,
+    }),
+  );
 }
 
 function decodeAudio(block: JsonObject, path: string, marked: Marked): readonly Part[] | Fault {
@@ -118,10 +127,10 @@ function decodeFile(block: JsonObject, path: string, marked: Marked): readonly P
 }
 
 /** Thoughts inside the content, as Mistral writes them. */
-function decodeThinkingBlock(block: JsonObject): readonly Part[] {
+function decodeThinkingBlock(block: JsonObject, path: string): readonly Part[] {
   const pieces = Array.isArray(block.thinking) ? block.thinking : [];
   const text = pieces.map((piece) => textOf(objectOf(piece)?.text) ?? '').join('');
-  return text === '' ? [] : [{ kind: 'reasoning', text }];
+  return text === '' ? [] : [{ kind: 'reasoning', text, at: path }];
 }
 
 /** A URL, or the data inside a data URL. */

@@ -6,40 +6,17 @@ import { cacheMarkOf } from './cache-mark.ts';
 import { decodeContent } from './decode-content.ts';
 import { decodeThoughts, orderAnswer } from './reasoning-details.ts';
 
-export interface DecodedMessages {
-  readonly messages: readonly TurnMessage[];
-  /** Fields of messages that the turn does not model, by their place without the index. */
-  readonly extras: Readonly<Record<string, JsonValue>>;
-}
-
-/** Fields of a message that are read here; the rest is reported as an extra. */
-const MODELLED: ReadonlySet<string> = new Set([
-  'role',
-  'content',
-  'name',
-  'tool_calls',
-  'tool_call_id',
-  'function_call',
-  'refusal',
-  'reasoning',
-  'reasoning_content',
-  'reasoning_details',
-  'cache_control',
-  'audio',
-]);
-
 interface OpenCall {
   readonly name: string;
   readonly id: string;
 }
 
 /** Reads `messages`; faults are those of the documentation, naming the field. */
-export function decodeMessages(value: JsonValue | undefined): DecodedMessages | Fault {
+export function decodeMessages(value: JsonValue | undefined): readonly TurnMessage[] | Fault {
   if (value === undefined || value === null) return invalid('messages', 'is required.');
   if (!Array.isArray(value)) return invalid('messages', 'must be an array.');
   if (value.length === 0) return invalid('messages', 'must hold at least one message.');
   const messages: TurnMessage[] = [];
-  const extras: Record<string, JsonValue> = {};
   /** Calls of the nearest assistant message so far, by the id that the client knows. */
   let openCalls: ReadonlyMap<string, OpenCall> = new Map();
   let previousRole: string | undefined;
@@ -48,7 +25,6 @@ export function decodeMessages(value: JsonValue | undefined): DecodedMessages | 
     if (!isJsonObject(item)) return invalid(path, 'must be an object.');
     const decoded = decodeMessage(item, path, openCalls);
     if (isFault(decoded)) return decoded;
-    noteExtras(item, extras);
     const last = messages.at(-1);
     // Results of one turn's calls belong together, however many messages the client made of them.
     if (item.role === 'tool' && previousRole === 'tool' && last !== undefined) {
@@ -59,14 +35,7 @@ export function decodeMessages(value: JsonValue | undefined): DecodedMessages | 
     if (item.role === 'assistant') openCalls = decoded.calls;
     previousRole = textOf(item.role);
   }
-  return { messages, extras };
-}
-
-function noteExtras(message: JsonObject, extras: Record<string, JsonValue>): void {
-  for (const [name, value] of Object.entries(message)) {
-    const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
-    if (!MODELLED.has(name) && !isEmpty) extras[`messages[].${name}`] = value;
-  }
+  return messages;
 }
 
 interface DecodedMessage {
@@ -91,7 +60,7 @@ function decodeMessage(
     case 'developer':
     case 'user': {
       const parts = requiredContent(message, path);
-      return isFault(parts) ? parts : { message: { role, parts, ...named }, calls: NO_CALLS };
+      return isFault(parts) ? parts : { message: { role, parts, ...named, at: path }, calls: NO_CALLS };
     }
     case 'assistant':
       return decodeAssistant(message, path, named);
@@ -121,20 +90,22 @@ function decodeAssistant(
   if (isFault(content)) return content;
   const calls = decodeCalls(message, path);
   if (isFault(calls)) return calls;
-  const thoughts = decodeThoughts(message);
+  const thoughts = decodeThoughts(message, path);
   const refusal = filledText(message.refusal);
   const audio = objectOf(message.audio);
   const parts = orderAnswer(thoughts, [
     ...content,
-    ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal } as const]),
-    ...(audio === undefined ? [] : [{ kind: 'native', family: 'chat', value: { audio } } as const]),
+    ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal, at: `${path}.refusal` } as const]),
+    ...(audio === undefined
+      ? []
+      : [{ kind: 'native', family: 'chat', value: { audio }, at: `${path}.audio` } as const]),
     ...calls.parts,
   ]);
   const hasAnswer = parts.length > 0 || (message.content !== undefined && message.content !== null);
   if (!hasAnswer && !ANSWER_FIELDS.some((field) => isGiven(message[field]))) {
     return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');
   }
-  return { message: { role: 'assistant', parts, ...named }, calls: calls.byId };
+  return { message: { role: 'assistant', parts, ...named, at: path }, calls: calls.byId };
 }
 
 const ANSWER_FIELDS = ['refusal', 'audio', 'reasoning', 'reasoning_content', 'reasoning_details'] as const;
@@ -167,6 +138,7 @@ function decodeCalls(message: JsonObject, path: string): DecodedCalls | Fault {
       id: `call_${name}`,
       name,
       argumentsJson: argumentsOf(legacy?.arguments),
+      at: `${path}.function_call`,
     });
   }
   return { parts, byId };
@@ -190,6 +162,7 @@ function decodeCall(
     ...unpackCallId(clientId),
     name,
     argumentsJson: argumentsOf(called?.arguments),
+    at: path,
   } as const;
   return { part, clientId };
 }
@@ -220,21 +193,24 @@ function decodeToolResult(
   }
   const content = requiredContent(message, path);
   if (isFault(content)) return content;
-  const cache = cacheMarkOf(message) ?? lastMark(message.content);
+  const cache = cacheMarkOf(message, path) ?? lastMark(message.content, path);
   const part: Part = {
     kind: 'tool_result',
     callId: call.id,
     name: call.name,
     content,
     failed: false,
+    at: path,
     ...(cache === undefined ? {} : { cache }),
   };
-  return { message: { role: 'user', parts: [part] }, calls: NO_CALLS };
+  return { message: { role: 'user', parts: [part], at: path }, calls: NO_CALLS };
 }
 
 /** A breakpoint inside a result's content counts for the result, where other dialects keep it. */
-function lastMark(content: JsonValue | undefined) {
-  const marks = listOf(content).map((block) => (isJsonObject(block) ? cacheMarkOf(block) : undefined));
+function lastMark(content: JsonValue | undefined, path: string) {
+  const marks = listOf(content).map((block, index) =>
+    isJsonObject(block) ? cacheMarkOf(block, `${path}.content[${index}]`) : undefined,
+  );
   return marks.findLast((mark) => mark !== undefined);
 }
 

@@ -1,3 +1,4 @@
+import { clientNames } from '#data-plane/dialects/client-names.ts';
 import {
   countOf,
   filledText,
@@ -16,52 +17,19 @@ import type {
   ToolChoice,
   TurnRequest,
 } from '#data-plane/dialects/turn.ts';
+import { fieldTree, unmodelledFields } from '#data-plane/dialects/unmodelled-fields.ts';
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import { cacheMarkOf } from './cache-mark.ts';
+import { CHAT_CLIENT_FIELDS } from './client-fields.ts';
 import { decodeMessages } from './decode-messages.ts';
 
 const EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']);
 const MAX_CHOICES = 128;
 
-/** Fields that the turn models or that are read from the client's own request when its answer is written. */
-const MODELLED: ReadonlySet<string> = new Set([
-  'model',
-  'messages',
-  'stream',
-  'stream_options',
-  'max_completion_tokens',
-  'max_tokens',
-  'temperature',
-  'top_p',
-  'top_k',
-  'presence_penalty',
-  'frequency_penalty',
-  'seed',
-  'n',
-  'logprobs',
-  'top_logprobs',
-  'stop',
-  'tools',
-  'tool_choice',
-  'functions',
-  'function_call',
-  'parallel_tool_calls',
-  'response_format',
-  'verbosity',
-  'reasoning_effort',
-  'reasoning',
-  'thinking',
-  'enable_thinking',
-  'thinking_budget',
-  'service_tier',
-  'safety_identifier',
-  'user',
-  'metadata',
-  'prompt_cache_key',
-]);
+const FIELDS = fieldTree(CHAT_CLIENT_FIELDS);
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-type Draft = Mutable<Omit<TurnRequest, 'messages' | 'tools' | 'extras' | 'stream'>>;
+type Draft = Mutable<Omit<TurnRequest, 'messages' | 'tools' | 'extras' | 'stream' | 'names'>>;
 
 /** Reads a chat request into a turn, or says which field is not what the documentation asks for. */
 export function decodeChatRequest(body: JsonObject): TurnRequest | Fault {
@@ -81,11 +49,8 @@ export function decodeChatRequest(body: JsonObject): TurnRequest | Fault {
   if (toolChoice !== undefined) draft.toolChoice = toolChoice;
   if (format !== undefined) draft.format = format;
   if (reasoning !== undefined) draft.reasoning = reasoning;
-  const extras: Record<string, JsonValue> = { ...decoded.extras };
-  for (const [name, value] of Object.entries(body)) {
-    if (!MODELLED.has(name) && value !== null) extras[name] = value;
-  }
-  return { ...draft, stream, messages: decoded.messages, tools, extras };
+  const extras = unmodelledFields(FIELDS, body);
+  return { ...draft, stream, messages: decoded, tools, extras, names: clientNames(CHAT_CLIENT_FIELDS, body) };
 }
 
 /** Reads typed fields and keeps the first that is of another type. `null` counts as absent. */
@@ -196,14 +161,16 @@ function readTools(fields: Fields): FunctionTool[] {
   const declared = fields.list('tools') ?? [];
   const tools = declared.map((tool, index) => readTool(fields, tool, `tools[${index}]`));
   const legacy = fields.list('functions') ?? [];
-  const functions = legacy.map((tool, index) => readFunction(fields, tool, `functions[${index}]`, undefined));
+  const functions = legacy.map((tool, index) =>
+    readFunction(fields, tool, `functions[${index}]`, undefined, `functions[${index}]`),
+  );
   return [...tools, ...functions].filter((tool) => tool !== undefined);
 }
 
 function readTool(fields: Fields, tool: JsonValue, path: string): FunctionTool | undefined {
   if (!isJsonObject(tool)) return fields.fail(path, 'must be an object.');
   if (tool.type !== 'function') return fields.fail(`${path}.type`, "must be 'function'.");
-  return readFunction(fields, tool.function, `${path}.function`, cacheMarkOf(tool));
+  return readFunction(fields, tool.function, `${path}.function`, cacheMarkOf(tool, path), path);
 }
 
 function readFunction(
@@ -211,6 +178,7 @@ function readFunction(
   value: JsonValue | undefined,
   path: string,
   cache: CacheMark | undefined,
+  at: string,
 ): FunctionTool | undefined {
   const declared = objectOf(value);
   const name = filledText(declared?.name);
@@ -223,6 +191,7 @@ function readFunction(
   return {
     kind: 'function',
     name,
+    at,
     ...(typeof description === 'string' ? { description } : {}),
     ...(isJsonObject(parameters) ? { parameters } : {}),
     ...(typeof strict === 'boolean' ? { strict } : {}),

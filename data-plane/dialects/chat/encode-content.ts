@@ -1,10 +1,10 @@
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, MediaPart, MediaSource, Part } from '#data-plane/dialects/turn.ts';
-import type { ChatLosses } from './loss-rules.ts';
 import type { ProviderTraits } from './provider-traits.ts';
 
 export interface MessageContext {
   readonly traits: ProviderTraits;
-  readonly losses: ChatLosses;
+  readonly losses: RequestLosses;
   /** Texts that the system prompt has to carry besides its own. */
   readonly instructions: readonly string[];
 }
@@ -25,7 +25,7 @@ export function encodeContentPart(part: Part, path: string, context: MessageCont
   switch (part.kind) {
     case 'text': {
       if (part.text === '') return undefined;
-      if (part.cache === undefined || !losses.admits('cache_control', 'cache_control'))
+      if (part.cache === undefined || !losses.admits('cache_control', part.cache.at))
         return { type: 'text', text: part.text };
       const ttl = part.cache.ttl === '1h' ? { ttl: '1h' } : {};
       return { type: 'text', text: part.text, cache_control: { type: 'ephemeral', ...ttl } };
@@ -33,14 +33,14 @@ export function encodeContentPart(part: Part, path: string, context: MessageCont
     case 'refusal':
       return { type: 'text', text: part.text };
     case 'media':
-      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
       return encodeMedia(part, path, context);
     case 'native':
       if (part.family === 'chat') return part.value;
       losses.admits('native.foreign', path);
       return undefined;
     default:
-      losses.drop(path);
+      losses.dropField(path);
       return undefined;
   }
 }
@@ -55,8 +55,8 @@ function encodeMedia(part: MediaPart, path: string, context: MessageContext): Js
     case 'audio':
       return encodeAudio(source, path, losses);
     case 'video':
-      if (source.kind === 'file_id' || !losses.admits('content.video', path))
-        return refuseFile(source, path, losses);
+      if (source.kind === 'file_id') return refuseFile(source, path, losses);
+      if (!losses.admits('content.video', path)) return undefined;
       return { type: 'video_url', video_url: { url: urlOf(source) } };
     case 'document':
       return encodeDocument(part, source, path, traits.documents, losses);
@@ -69,17 +69,20 @@ function encodeImage(
   part: MediaPart,
   source: BinarySource,
   path: string,
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): JsonObject | undefined {
-  const feature = source.kind === 'file_id' ? 'content.image.file_id' : 'content.image';
-  if (!losses.admits(feature, path) || source.kind === 'file_id') return undefined;
+  if (source.kind === 'file_id') {
+    losses.admits(source.family === 'messages' ? 'file_id.anthropic' : 'file_id.openai.image', path);
+    return undefined;
+  }
+  if (!losses.admits('content.image', path)) return undefined;
   const detail = part.detail === undefined ? {} : { detail: part.detail };
   return { type: 'image_url', image_url: { url: urlOf(source), ...detail } };
 }
 
-function encodeAudio(source: BinarySource, path: string, losses: ChatLosses): JsonObject | undefined {
+function encodeAudio(source: BinarySource, path: string, losses: RequestLosses): JsonObject | undefined {
   if (source.kind !== 'base64') {
-    if (losses.admits('content.audio.url', path)) losses.refuse(path, NOT_FETCHED);
+    if (losses.admits('content.audio.url', path)) losses.refuse('content.audio.url', path, NOT_FETCHED);
     return undefined;
   }
   if (!losses.admits('content.audio', path)) return undefined;
@@ -92,27 +95,31 @@ function encodeDocument(
   source: BinarySource,
   path: string,
   form: 'file' | 'document_url',
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): JsonObject | undefined {
   if (source.kind === 'file_id') {
     // OpenAI's chat and Responses APIs share their files.
     if (source.family !== 'chat' && source.family !== 'responses') return refuseFile(source, path, losses);
-    if (!losses.admits('content.document.file_id', path)) return undefined;
+    if (!losses.admits('file_id.openai', path)) return undefined;
     return { type: 'file', file: { file_id: source.id } };
   }
-  const feature = `content.document.${source.kind}` as const;
+  const feature = source.kind === 'url' ? 'content.document.url' : 'content.document';
   if (!losses.admits(feature, path)) return undefined;
   if (source.kind === 'url' && losses.outcomeOf(feature) === 'emulated') {
-    losses.refuse(path, NOT_FETCHED);
+    losses.refuse(feature, path, NOT_FETCHED);
     return undefined;
   }
-  if (form === 'document_url') return { type: 'document_url', document_url: urlOf(source) };
+  if (form === 'document_url') {
+    const name = part.filename ?? part.title;
+    const named = name === undefined ? {} : { document_name: name };
+    return { type: 'document_url', document_url: urlOf(source), ...named };
+  }
   const filename = part.filename ?? part.title ?? 'document.pdf';
   return { type: 'file', file: { filename, file_data: urlOf(source) } };
 }
 
-function refuseFile(source: BinarySource, path: string, losses: ChatLosses): undefined {
-  if (source.kind === 'file_id') losses.refuse(path, 'only the provider that stored a file can read it');
+function refuseFile(source: BinarySource, path: string, losses: RequestLosses): undefined {
+  if (source.kind === 'file_id') losses.admits('file_id.anthropic', path);
   return undefined;
 }
 

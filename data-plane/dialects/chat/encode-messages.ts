@@ -1,6 +1,6 @@
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
 import { encodeContentPart, type MessageContext } from './encode-content.ts';
-import type { ChatLosses } from './loss-rules.ts';
 import { providerCallId } from './provider-call-id.ts';
 import { parsedEntries } from './reasoning-details.ts';
 import { type ChatMessage, DETAILS_KIND } from './wire.ts';
@@ -10,7 +10,7 @@ type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>;
 /** Writes the conversation; results of tools become messages of their own, in front of what else the user said. */
 export function encodeMessages(messages: readonly TurnMessage[], context: MessageContext): JsonValue[] {
   const written = messages.flatMap((message, index): ChatMessage[] => {
-    const path = `messages[${index}]`;
+    const path = message.at ?? `messages[${index}]`;
     switch (message.role) {
       case 'assistant':
         return encodeAssistant(message, path, context);
@@ -55,7 +55,7 @@ function encodeUser(message: TurnMessage, path: string, context: MessageContext)
     const shown = part.content.filter((item) => item.kind === 'media' && item.source.kind !== 'text');
     if (shown.length === 0) continue;
     const intro: Part = { kind: 'text', text: `Content that tool call ${part.callId} returned:` };
-    media.push(...[intro, ...shown].map((item) => ({ part: item, path: partPath })));
+    media.push(...[intro, ...shown].map((item) => ({ part: item, path: item.at ?? partPath })));
   }
   const content = encodeContent([...media, ...said], context);
   return content === undefined ? results : [...results, { role: 'user', content, ...nameOf(message) }];
@@ -68,7 +68,7 @@ interface PlacedPart {
 }
 
 function placed(parts: readonly Part[], path: string): PlacedPart[] {
-  return parts.map((part, index) => ({ part, path: `${path}.content[${index}]` }));
+  return parts.map((part, index) => ({ part, path: part.at ?? `${path}.content[${index}]` }));
 }
 
 /** One text is written as a string, which every member of the family reads; more parts as a list. */
@@ -90,11 +90,15 @@ function encodeToolResult(part: PartOf<'tool_result'>, path: string, context: Me
   const texts = part.content.flatMap((item) => textWithin(item));
   let content = texts.join('\n');
   if (part.failed && !/^\s*error/i.test(content)) content = `Error: ${content}`;
-  if (part.cache !== undefined) context.losses.admits('cache_control', 'cache_control');
-  for (const item of part.content) {
-    if (item.kind === 'native') context.losses.admits('native.foreign', path);
-  }
+  for (const cache of [part.cache, ...textMarks(part.content)])
+    if (cache !== undefined) context.losses.drop('cache_control', cache.at);
+  for (const item of part.content)
+    if (item.kind === 'native') context.losses.admits('native.foreign', item.at ?? path);
   return { role: 'tool', tool_call_id: providerCallId(part.callId, context.traits), content };
+}
+
+function textMarks(content: readonly Part[]) {
+  return content.map((part) => (part.kind === 'text' ? part.cache : undefined));
 }
 
 function textWithin(part: Part): string[] {
@@ -110,10 +114,11 @@ function encodeAssistant(message: TurnMessage, path: string, context: MessageCon
   const native: JsonObject = {};
   let refusal = '';
   message.parts.forEach((part, index) => {
-    const partPath = `${path}.content[${index}]`;
+    const partPath = part.at ?? `${path}.content[${index}]`;
+    if ('cache' in part && part.cache !== undefined) losses.drop('cache_control', part.cache.at);
     switch (part.kind) {
       case 'text':
-        if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+        if (part.phase !== undefined) losses.admits('message.phase', part.phaseAt);
         texts.push(part.text);
         return;
       case 'refusal':
@@ -121,12 +126,10 @@ function encodeAssistant(message: TurnMessage, path: string, context: MessageCon
         else texts.push(part.text);
         return;
       case 'reasoning':
-        noteForeignSignature(part, partPath, losses);
-        thoughts.push(part);
+        thoughts.push({ ...part, at: partPath });
         return;
       case 'tool_call':
-        if (part.signature !== undefined)
-          losses.admits('reasoning.signature.foreign', `${partPath}.signature`);
+        if (part.signature !== undefined) losses.drop('tool_call.id', partPath);
         calls.push(encodeCall(part, context));
         return;
       case 'native':
@@ -134,7 +137,7 @@ function encodeAssistant(message: TurnMessage, path: string, context: MessageCon
         else losses.admits('native.foreign', partPath);
         return;
       default:
-        losses.refuse(partPath, 'an assistant message cannot hold this content');
+        losses.refuseField(partPath, 'an assistant message cannot hold this content');
     }
   });
   const text = texts.join('');
@@ -145,12 +148,6 @@ function encodeAssistant(message: TurnMessage, path: string, context: MessageCon
   if (calls.length > 0) encoded.tool_calls = calls;
   const saysNothing = text === '' && calls.length === 0 && refusal === '' && Object.keys(native).length === 0;
   return saysNothing && thoughts.length === 0 ? [] : [encoded];
-}
-
-function noteForeignSignature(part: PartOf<'reasoning'>, path: string, losses: ChatLosses): void {
-  const family = part.signature?.family;
-  if (family !== undefined && family !== 'chat')
-    losses.admits('reasoning.signature.foreign', `${path}.signature`);
 }
 
 function encodeCall(part: PartOf<'tool_call'>, context: MessageContext): JsonObject {
@@ -170,6 +167,8 @@ function thoughtFields(
   { traits, losses }: MessageContext,
 ): JsonObject {
   if (thoughts.length === 0) return {};
+  const isTold = traits.thoughts !== 'none';
+  for (const thought of thoughts) noteLosses(thought, isTold, losses);
   const joined = thoughts.map((part) => part.text).join('');
   switch (traits.thoughts) {
     case 'reasoning_content':
@@ -186,9 +185,17 @@ function thoughtFields(
       return { content: text === '' ? [thinking] : [thinking, { type: 'text', text }] };
     }
     case 'none':
-      losses.drop('reasoning');
       return {};
   }
+}
+
+/** A thought that is not told is lost whole; one that is told loses the state of a foreign issuer. */
+function noteLosses(thought: PartOf<'reasoning'>, isTold: boolean, losses: RequestLosses): void {
+  const { at, text, signature } = thought;
+  const isForeign = signature !== undefined && signature.family !== 'chat';
+  if (isTold && text !== '') {
+    if (isForeign) losses.drop('reasoning.signature.foreign', at);
+  } else if (at !== undefined && (!isTold || isForeign)) losses.dropField(at);
 }
 
 function detailsOf(part: PartOf<'reasoning'>): JsonValue[] {

@@ -1,6 +1,7 @@
 import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import { dropReasoning } from '#data-plane/dialects/reasoning-loss.ts';
 import type { JsonObject, ReasoningRequest } from '#data-plane/dialects/turn.ts';
-import type { ChatLosses } from './loss-rules.ts';
 import type { ProviderTraits } from './provider-traits.ts';
 
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
@@ -26,14 +27,14 @@ export function reasoningFields(
   reasoning: ReasoningRequest | undefined,
   target: ProviderTarget,
   traits: ProviderTraits,
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): JsonObject {
   if (reasoning === undefined) return {};
   if (target.capabilities.reasoning === false) {
-    if (!isOff(reasoning)) losses.drop('reasoning');
+    if (!isOff(reasoning)) dropReasoning(reasoning, losses);
     return {};
   }
-  if (reasoning.summary !== undefined) losses.admits('reasoning.summary', 'reasoning.summary');
+  if (reasoning.summary !== undefined) losses.admits('reasoning.summary');
   if (isOff(reasoning)) return switchFields(false, target, traits, losses);
   const budget = reasoning.budgetTokens ?? budgetFor(reasoning.effort, traits);
   if (budget !== undefined && traits.budgetField !== 'none') {
@@ -71,7 +72,7 @@ function switchFields(
   on: boolean,
   target: ProviderTarget,
   traits: ProviderTraits,
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): JsonObject {
   switch (traits.switchField) {
     case 'thinking':
@@ -83,7 +84,7 @@ function switchFields(
     case 'reasoning_effort':
       return on ? {} : { reasoning_effort: nearestEffort('none', target.capabilities.reasoningEfforts) };
     case 'none':
-      losses.drop('reasoning');
+      losses.drop(on ? 'reasoning.mode' : 'reasoning.off');
       return {};
   }
 }

@@ -2,24 +2,18 @@ import { createHash } from 'node:crypto';
 import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
+import { extraFeatureOf, isTextOnly, type TurnFeature } from '#data-plane/dialects/turn-feature.ts';
 import type { Fault } from '#shared/fault.ts';
 import { encodeMessages } from './encode-messages.ts';
 import { reasoningFields } from './encode-reasoning.ts';
 import { toolFields } from './encode-tools.ts';
-import {
-  type ChatFeature,
-  type ChatLosses,
-  MEANINGFUL_EXTRAS,
-  OPENAI_EXTRAS,
-  STATEFUL_EXTRAS,
-} from './loss-rules.ts';
 import { chatLossRule, type ProviderTraits, traitsOf } from './provider-traits.ts';
 import { SERVICE_TIERS } from './wire.ts';
 
 /** Writes a turn as a request of the chat family, in the way that the target's vendor reads it. */
 export function encodeChatRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
   const traits = traitsOf(target.vendor);
-  const losses: ChatLosses = new RequestLosses((feature) => chatLossRule(feature, target.vendor));
+  const losses = new RequestLosses((feature) => chatLossRule(feature, target.vendor), turn.names);
   const tools = toolFields(turn, traits, losses);
   const format = formatFields(turn, target, losses);
   const instructions = [format.instruction, tools.instruction].filter((text) => text !== undefined);
@@ -49,11 +43,11 @@ function samplingFields(
   turn: TurnRequest,
   target: ProviderTarget,
   traits: ProviderTraits,
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): JsonObject {
   const fields: JsonObject = {};
-  const put = (feature: ChatFeature, name: string, value: JsonValue | undefined, field: string = feature) => {
-    if (value !== undefined && losses.admits(feature, field)) fields[name] = value;
+  const put = (feature: TurnFeature, name: string, value: JsonValue | undefined) => {
+    if (value !== undefined && losses.admits(feature)) fields[name] = value;
   };
   put('max_tokens', traits.maxTokensField, turn.maxOutputTokens);
   const takesSampling = target.capabilities.temperature !== false;
@@ -70,17 +64,17 @@ function samplingFields(
   put('seed', traits.seedField, turn.seed);
   put('stop', 'stop', nonEmpty(turn.stopSequences));
   put('n', 'n', unlessNeutral(turn.choiceCount, 1));
-  if (turn.logprobs !== undefined && losses.admits('logprobs', 'logprobs')) {
+  if (turn.logprobs !== undefined && losses.admits('logprobs')) {
     fields.logprobs = true;
     if (turn.logprobs.top > 0) fields.top_logprobs = turn.logprobs.top;
   }
   return fields;
 }
 
-function accountFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): JsonObject {
+function accountFields(turn: TurnRequest, traits: ProviderTraits, losses: RequestLosses): JsonObject {
   const fields: JsonObject = {};
-  const put = (feature: ChatFeature, name: string, value: JsonValue | undefined) => {
-    if (value !== undefined && losses.admits(feature, feature)) fields[name] = value;
+  const put = (feature: TurnFeature, name: string, value: JsonValue | undefined) => {
+    if (value !== undefined && losses.admits(feature)) fields[name] = value;
   };
   put('verbosity', 'verbosity', turn.verbosity);
   if (turn.serviceTier === undefined || SERVICE_TIERS.has(turn.serviceTier))
@@ -110,7 +104,7 @@ interface FormatFields {
   readonly instruction?: string;
 }
 
-function formatFields(turn: TurnRequest, target: ProviderTarget, losses: ChatLosses): FormatFields {
+function formatFields(turn: TurnRequest, target: ProviderTarget, losses: RequestLosses): FormatFields {
   const { format } = turn;
   if (format === undefined || format.kind === 'text') return { fields: {} };
   const takesJsonMode = losses.outcomeOf('response_format.json_object') !== 'emulated';
@@ -134,21 +128,14 @@ function schemaInstruction(schema: JsonObject): string {
   return `Answer with one JSON object and nothing else. It must match this JSON Schema:\n${JSON.stringify(schema)}`;
 }
 
-function extraFields(turn: TurnRequest, losses: ChatLosses): JsonObject {
+function extraFields(turn: TurnRequest, losses: RequestLosses): JsonObject {
   const fields: JsonObject = {};
   for (const [name, value] of Object.entries(turn.extras)) {
-    if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
-    else if (name === 'modalities' && isTextOnly(value)) continue;
-    else if (!OPENAI_EXTRAS.has(name)) losses.admits('extras.other', name);
-    else if (losses.outcomeOf('extras.openai') === 'carried') fields[name] = value;
-    else if (MEANINGFUL_EXTRAS.has(name)) losses.refuse(name, 'the provider has no such field');
-    else losses.admits('extras.openai', name);
+    const feature = extraFeatureOf(name, value);
+    if (feature === 'extras.modalities' && isTextOnly(value)) continue;
+    if (losses.admitsField(feature, name)) fields[name] = value;
   }
   return fields;
-}
-
-function isTextOnly(modalities: JsonValue): boolean {
-  return Array.isArray(modalities) && modalities.length === 1 && modalities[0] === 'text';
 }
 
 function unlessNeutral(value: number | undefined, neutral: number): number | undefined {

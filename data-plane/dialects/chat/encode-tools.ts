@@ -1,5 +1,7 @@
+import { standInFunction } from '#data-plane/dialects/custom-tool.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, Tool, ToolChoice, TurnRequest } from '#data-plane/dialects/turn.ts';
-import type { ChatLosses } from './loss-rules.ts';
+import { serverToolFeature } from '#data-plane/dialects/turn-feature.ts';
 import type { ProviderTraits } from './provider-traits.ts';
 
 export interface ToolFields {
@@ -8,60 +10,60 @@ export interface ToolFields {
   readonly instruction?: string;
 }
 
-/** Server tools that real agents offer as a matter of course. */
-const SEARCH_TOOL = /^(?:web|tool|x)_search/;
-
 /** Writes the tools and the choice among them. */
-export function toolFields(turn: TurnRequest, traits: ProviderTraits, losses: ChatLosses): ToolFields {
+export function toolFields(turn: TurnRequest, traits: ProviderTraits, losses: RequestLosses): ToolFields {
   const tools: JsonValue[] = [];
-  for (const tool of turn.tools) {
-    const encoded = encodeTool(tool, losses);
+  turn.tools.forEach((tool, index) => {
+    const encoded = encodeTool(tool, tool.at ?? `tools[${index}]`, losses);
     if (encoded !== undefined) tools.push(encoded);
-  }
-  if (tools.length === 0) return { fields: {} };
+  });
+  if (tools.length === 0) return withoutTools(turn, losses);
   const choice = choiceFields(possibleChoice(turn, losses), traits, losses);
   if (choice.withoutTools) return { fields: {} };
   const fields: JsonObject = { tools, ...choice.fields };
-  if (turn.parallelToolCalls !== undefined && losses.admits('parallel_tool_calls', 'parallel_tool_calls')) {
+  if (turn.parallelToolCalls !== undefined && losses.admits('parallel_tool_calls')) {
     fields.parallel_tool_calls = turn.parallelToolCalls;
   }
   return choice.instruction === undefined ? { fields } : { fields, instruction: choice.instruction };
 }
 
-function encodeTool(tool: Tool, losses: ChatLosses): JsonObject | undefined {
+/** Without tools there is nothing to choose among. */
+function withoutTools(turn: TurnRequest, losses: RequestLosses): ToolFields {
+  const { toolChoice } = turn;
+  if (toolChoice !== undefined) losses.drop(`tool_choice.${toolChoice.kind}`);
+  if (turn.parallelToolCalls !== undefined) losses.drop('parallel_tool_calls');
+  return { fields: {} };
+}
+
+function encodeTool(tool: Tool, at: string, losses: RequestLosses): JsonObject | undefined {
+  if ('namespace' in tool && tool.namespace?.description !== undefined)
+    losses.admits('tools.namespace.description', tool.namespace.at);
   switch (tool.kind) {
     case 'function': {
       const declared: JsonObject = { name: tool.name };
       if (tool.description !== undefined) declared.description = tool.description;
       if (tool.parameters !== undefined) declared.parameters = tool.parameters;
-      if (tool.strict !== undefined && losses.admits('tools.function.strict', 'tools.strict'))
+      if (tool.strict !== undefined && losses.admits('tools.function.strict', at))
         declared.strict = tool.strict;
-      if (tool.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      if (tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
       return { type: 'function', function: declared };
     }
     case 'custom':
       return encodeCustomTool(tool, losses);
-    case 'server': {
-      const isSearch = SEARCH_TOOL.test(tool.type);
-      losses.admits(isSearch ? 'tools.server.search' : 'tools.server', `tools.${tool.type}`);
+    case 'server':
+      losses.admits(serverToolFeature(tool.type), at);
       return undefined;
-    }
   }
 }
 
-function encodeCustomTool(tool: Tool & { kind: 'custom' }, losses: ChatLosses): JsonObject {
-  const description = tool.description === undefined ? {} : { description: tool.description };
+function encodeCustomTool(tool: Tool & { kind: 'custom' }, losses: RequestLosses): JsonObject {
   if (losses.outcomeOf('tools.custom') === 'carried') {
+    const description = tool.description === undefined ? {} : { description: tool.description };
     const format = tool.format === undefined ? {} : { format: chatFormat(tool.format) };
     return { type: 'custom', custom: { name: tool.name, ...description, ...format } };
   }
-  const parameters = {
-    type: 'object',
-    properties: { input: { type: 'string' } },
-    required: ['input'],
-    additionalProperties: false,
-  };
-  return { type: 'function', function: { name: tool.name, ...description, parameters } };
+  const { name, description, parameters } = standInFunction(tool);
+  return { type: 'function', function: { name, ...(description === '' ? {} : { description }), parameters } };
 }
 
 /** Responses writes a grammar flat, chat nests it. */
@@ -71,11 +73,11 @@ function chatFormat(format: JsonObject): JsonObject {
 }
 
 /** A choice that names a tool which was left out would only be refused. */
-function possibleChoice(turn: TurnRequest, losses: ChatLosses): ToolChoice | undefined {
+function possibleChoice(turn: TurnRequest, losses: RequestLosses): ToolChoice | undefined {
   const choice = turn.toolChoice;
   if (choice?.kind !== 'tool') return choice;
   if (turn.tools.some((tool) => tool.kind !== 'server' && tool.name === choice.name)) return choice;
-  losses.drop('tool_choice');
+  losses.drop('tool_choice.tool');
   return undefined;
 }
 
@@ -86,7 +88,7 @@ interface ChoiceFields extends ToolFields {
 function choiceFields(
   choice: ToolChoice | undefined,
   traits: ProviderTraits,
-  losses: ChatLosses,
+  losses: RequestLosses,
 ): ChoiceFields {
   if (choice === undefined) return { fields: {} };
   const outcome = losses.outcomeOf(`tool_choice.${choice.kind}`);
@@ -101,7 +103,7 @@ function choiceFields(
   }
 }
 
-function choiceValue(choice: ToolChoice, traits: ProviderTraits, losses: ChatLosses): JsonValue {
+function choiceValue(choice: ToolChoice, traits: ProviderTraits, losses: RequestLosses): JsonValue {
   if (choice.kind === 'required') return traits.requiredToolChoice;
   if (choice.kind !== 'tool') return choice.kind;
   const isCustom = choice.custom === true && losses.outcomeOf('tools.custom') === 'carried';

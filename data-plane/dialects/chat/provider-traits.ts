@@ -1,7 +1,7 @@
-import type { LossRule } from '#data-plane/dialects/loss-rule.ts';
-import { dropped, emulated, mapped, refused } from '#data-plane/dialects/loss-rule.ts';
+import { dropped, emulated, type LossRule, mapped, refused } from '#data-plane/dialects/loss-rule.ts';
 import type { MediaKind } from '#data-plane/dialects/turn.ts';
-import { CHAT_LOSS_RULES, type ChatFeature } from './loss-rules.ts';
+import type { TurnFeature } from '#data-plane/dialects/turn-feature.ts';
+import { CHAT_LOSS_RULES } from './loss-rules.ts';
 
 /**
  * How a vendor's chat API departs from OpenAI's, as data. Outcomes that differ from the family's loss rules are in
@@ -35,7 +35,7 @@ export interface ProviderTraits {
   readonly refusedThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
-  readonly departures: Readonly<Partial<Record<ChatFeature, LossRule>>>;
+  readonly departures: Readonly<Partial<Record<TurnFeature, LossRule>>>;
 }
 
 const LONGEST_OPENAI_CALL_ID = /^.{1,40}$/s;
@@ -50,9 +50,18 @@ const openAiOnly = {
   service_tier: unknownThere,
   prompt_cache_key: unknownThere,
   metadata: unknownThere,
-  'extras.openai': unknownThere,
+  'extras.store': unknownThere,
+  'extras.logit_bias': changesTheAnswer,
+  'extras.modalities': changesTheAnswer,
+  'extras.audio': changesTheAnswer,
+  'extras.prediction': unknownThere,
+  'extras.web_search_options': changesTheAnswer,
+  'extras.moderation': unknownThere,
+  'extras.prompt_cache': unknownThere,
   'tools.custom': emulated('a function with one string parameter `input`'),
-  'content.document.file_id': changesTheAnswer,
+  'tools.custom.format': emulated("told in the function's description"),
+  'tool_call.custom': emulated('a call with one string parameter `input`'),
+  'file_id.openai': changesTheAnswer,
   refusal: mapped('sent as the text of the assistant'),
 } as const;
 
@@ -74,7 +83,7 @@ const COMPATIBLE: ProviderTraits = {
   refusesForeignCallIds: false,
   refusedThoughts: [],
   constants: {},
-  departures: { ...openAiOnly, 'content.document.base64': changesTheAnswer },
+  departures: { ...openAiOnly, 'content.document': changesTheAnswer },
 };
 
 const OPENAI: ProviderTraits = {
@@ -304,8 +313,9 @@ export function traitsOf(vendor: string): ProviderTraits {
 }
 
 /** The rule that holds for a feature at a vendor. */
-export function chatLossRule(feature: ChatFeature, vendor: string): LossRule {
-  const rule = traitsOf(vendor).departures[feature] ?? CHAT_LOSS_RULES[feature];
+export function chatLossRule(feature: TurnFeature, vendor: string): LossRule {
+  const traits = traitsOf(vendor);
+  const rule = traits.departures[feature] ?? ruleOfTraits(feature, traits) ?? CHAT_LOSS_RULES[feature];
   const asData = FEATURE_AS_DATA[feature];
   // What the gateway fetches is sent as data, which this vendor may not take either.
   if (asData === undefined || rule.outcome !== 'emulated') return rule;
@@ -313,9 +323,9 @@ export function chatLossRule(feature: ChatFeature, vendor: string): LossRule {
   return ofData.outcome === 'refused' ? ofData : rule;
 }
 
-const FEATURE_AS_DATA: Readonly<Partial<Record<ChatFeature, ChatFeature>>> = {
+const FEATURE_AS_DATA: Readonly<Partial<Record<TurnFeature, TurnFeature>>> = {
   'content.audio.url': 'content.audio',
-  'content.document.url': 'content.document.base64',
+  'content.document.url': 'content.document',
 };
 
 /** Whether a vendor fetches the URL of a medium; where not, and it takes the bytes, the gateway does. */
@@ -328,5 +338,30 @@ export function readsUrl(media: MediaKind, vendor: string): boolean {
       return chatLossRule('content.audio.url', vendor).outcome !== 'emulated';
     case 'document':
       return chatLossRule('content.document.url', vendor).outcome !== 'emulated';
+  }
+}
+
+/** What follows from where a vendor has a place for reasoning, or none. */
+function ruleOfTraits(feature: TurnFeature, traits: ProviderTraits): LossRule | undefined {
+  const { switchField, effortField, budgetField, thoughts } = traits;
+  switch (feature) {
+    case 'reasoning.mode':
+      if (switchField === 'none') return unknownThere;
+      return switchField === 'reasoning_effort' ? undefined : mapped(`\`${switchField}\``);
+    case 'reasoning.off':
+      return switchField === 'none' ? unknownThere : mapped(`\`${switchField}\``);
+    case 'reasoning.effort': {
+      if (effortField !== 'none') return mapped(`\`${effortField}\``);
+      if (budgetField !== 'none') return mapped(`\`${budgetField}\``);
+      return switchField === 'none' ? unknownThere : mapped(`on or off: \`${switchField}\``);
+    }
+    case 'reasoning.budget':
+      if (budgetField !== 'none') return mapped(`\`${budgetField}\``);
+      return effortField === 'none' ? mapped(`on or off: \`${switchField}\``) : undefined;
+    case 'reasoning.text':
+      if (thoughts === 'none') return undefined;
+      return mapped(thoughts === 'thinking_parts' ? '`thinking` parts' : `\`${thoughts}\``);
+    default:
+      return undefined;
   }
 }

@@ -15,17 +15,19 @@ export interface PlacedThought {
  * `reasoning_details`, the list of typed thoughts of the chat family: what providers send of it, and the slot in which
  * clients of this dialect carry the opaque state of any provider.
  */
-export function decodeThoughts(message: JsonObject): PlacedThought[] {
+export function decodeThoughts(message: JsonObject, path: string): PlacedThought[] {
+  const at = `${path}.reasoning_details`;
   const entries = withoutRepeats(mergeDetails(objectsOf(message.reasoning_details)));
-  const told = filledText(message.reasoning_content) ?? filledText(message.reasoning);
-  const foreign = entries.map(foreignThought);
+  const told = ['reasoning_content', 'reasoning'].find((field) => filledText(message[field]) !== undefined);
+  const foreign = entries.map((entry, index) => foreignThought(entry, `${at}[${index}]`));
   const own = entries.filter((_, index) => foreign[index] === undefined);
-  const thoughts: PlacedThought[] = foreign.flatMap((part, at) =>
-    part === undefined ? [] : [{ part, place: countOf(entries[at]?.index) }],
+  const thoughts: PlacedThought[] = foreign.flatMap((part, index) =>
+    part === undefined ? [] : [{ part, place: countOf(entries[index]?.index) }],
   );
-  if (own.length > 0) thoughts.push({ part: ownThought(own), place: undefined });
+  if (own.length > 0) thoughts.push({ part: { ...ownThought(own), at }, place: undefined });
   if (told === undefined || thoughts.some(({ part }) => part.text !== '')) return thoughts;
-  return [{ part: { kind: 'reasoning', text: told }, place: undefined }, ...thoughts];
+  const part = { kind: 'reasoning', text: textOf(message[told]) ?? '', at: `${path}.${told}` } as const;
+  return [{ part, place: undefined }, ...thoughts];
 }
 
 /** A client that joins the pieces of a stream returns some entries of ours twice. */
@@ -42,17 +44,17 @@ function withoutRepeats(entries: readonly JsonObject[]): JsonObject[] {
 }
 
 /** An entry that we wrote for another provider: its signature is one of our envelopes. */
-function foreignThought(entry: JsonObject): Reasoning | undefined {
+function foreignThought(entry: JsonObject, at: string): Reasoning | undefined {
   const packed = filledText(entry.signature) ?? filledText(entry.data);
   const signature = packed === undefined ? undefined : unpackSignature(packed);
   if (signature === undefined || signature.kind === DETAILS_KIND) return undefined;
   const summary = entry.type === 'reasoning.summary';
-  return { kind: 'reasoning', text: textOfDetail(entry), signature, ...(summary ? { summary } : {}) };
+  return { kind: 'reasoning', text: textOfDetail(entry), signature, at, ...(summary ? { summary } : {}) };
 }
 
 /** Whether an entry holds the state of a provider of another protocol. */
 export function isForeignDetail(entry: JsonObject): boolean {
-  return foreignThought(entry) !== undefined;
+  return foreignThought(entry, '') !== undefined;
 }
 
 function ownThought(entries: readonly JsonObject[]): Reasoning {

@@ -1,11 +1,11 @@
 import { parseJsonObject } from '#data-plane/dialects/json-access.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
 import { encodeSpoken } from './encode-media.ts';
-import type { GeminiLosses } from './loss-rules.ts';
 import { type GeminiContent, type GeminiPart, type SignaturePlace, UNSIGNED_CALL } from './wire.ts';
 
 export interface ContentContext {
-  readonly losses: GeminiLosses;
+  readonly losses: RequestLosses;
   /**
    * The model refuses function calls of the current turn that carry no signature. Older ones are marked all the same, so
    * that a turn reads alike in every request and a cached prefix stays one.
@@ -33,7 +33,7 @@ interface OpenCall {
 export function encodeContents(messages: readonly TurnMessage[], context: ContentContext): EncodedContents {
   const writer = new ContentWriter(context);
   messages.forEach((message, index) => {
-    writer.add(message, `messages[${index}]`);
+    writer.add(message, message.at ?? `messages[${index}]`);
   });
   return writer.finish();
 }
@@ -51,7 +51,7 @@ class ContentWriter {
   }
 
   add(message: TurnMessage, path: string): void {
-    if (message.name !== undefined) this.#context.losses.admits('message.name', `${path}.name`);
+    if (message.name !== undefined) this.#context.losses.admits('message.name', path);
     switch (message.role) {
       case 'assistant':
         this.#flushUser();
@@ -71,20 +71,20 @@ class ContentWriter {
   }
 
   #addSystem(message: TurnMessage, path: string): void {
-    const texts = message.parts.flatMap((part, index) => {
-      for (const item of encodeSpoken(part, `${path}.content[${index}]`, this.#context.losses)) {
-        if (typeof item.text === 'string') return [item.text];
-      }
-      return [];
-    });
+    const items = message.parts.flatMap((part, index) =>
+      encodeSpoken(part, part.at ?? `${path}.content[${index}]`, this.#context.losses),
+    );
+    const texts = items.flatMap(({ text }) => (typeof text === 'string' ? [text] : []));
     const isFirst = this.#contents.length === 0 && this.#spoken.length === 0 && this.#results.length === 0;
     if (isFirst) this.#system.push(...texts);
     else this.#spoken.push(...texts.map((text) => ({ text: `<system>\n${text}\n</system>` })));
+    // Only texts may instruct; what is shown beside them the user shows.
+    this.#spoken.push(...items.filter(({ text }) => typeof text !== 'string'));
   }
 
   #addUser(message: TurnMessage, path: string): void {
     message.parts.forEach((part, index) => {
-      const partPath = `${path}.content[${index}]`;
+      const partPath = part.at ?? `${path}.content[${index}]`;
       if (part.kind === 'tool_result') this.#results.push({ part, path: partPath });
       else this.#spoken.push(...encodeSpoken(part, partPath, this.#context.losses));
     });
@@ -131,10 +131,10 @@ class ContentWriter {
   }
 
   #textOf(result: PartOf<'tool_result'>, path: string, shown: GeminiPart[]): string {
-    if (result.cache !== undefined) this.#context.losses.admits('cache_control', 'cache_control');
+    if (result.cache !== undefined) this.#context.losses.drop('cache_control', result.cache.at);
     const texts: string[] = [];
     for (const item of result.content) {
-      for (const encoded of encodeSpoken(item, path, this.#context.losses)) {
+      for (const encoded of encodeSpoken(item, item.at ?? path, this.#context.losses)) {
         if (typeof encoded.text === 'string') texts.push(encoded.text);
         else shown.push({ text: `Content that tool call ${result.callId} returned:` }, encoded);
       }
@@ -147,7 +147,7 @@ class ContentWriter {
     const parts = new ModelParts(losses);
     const calls: OpenCall[] = [];
     message.parts.forEach((part, index) => {
-      const partPath = `${path}.content[${index}]`;
+      const partPath = part.at ?? `${path}.content[${index}]`;
       if (part.kind === 'tool_call') {
         const isFirstOfStep = calls.length === 0;
         calls.push({ id: part.id, name: part.name });
@@ -167,12 +167,12 @@ class ContentWriter {
 
 /** The parts of one content of the model, with every signature back in its place. */
 class ModelParts {
-  readonly #losses: GeminiLosses;
+  readonly #losses: RequestLosses;
   readonly #parts: GeminiPart[] = [];
   /** Signatures of texts that have not come yet: a client may give back thoughts in front. */
   #waiting: string[] = [];
 
-  constructor(losses: GeminiLosses) {
+  constructor(losses: RequestLosses) {
     this.#losses = losses;
   }
 
@@ -183,7 +183,7 @@ class ModelParts {
         return;
       case 'native':
         if (part.family === 'gemini') this.#parts.push(part.value);
-        else this.#losses.admits('native.foreign', path);
+        else this.#losses.dropField(path);
         return;
       default:
         for (const encoded of encodeSpoken(part, path, this.#losses)) this.#addSpoken(encoded);
@@ -193,8 +193,7 @@ class ModelParts {
   addCall(part: PartOf<'tool_call'>, path: string, needsSignature: boolean): void {
     const functionCall = { id: part.id, name: part.name, args: argumentsObject(part) };
     const { signature } = part;
-    if (signature !== undefined && signature.family !== 'gemini')
-      this.#losses.admits('reasoning.signature.foreign', `${path}.signature`);
+    if (signature !== undefined && signature.family !== 'gemini') this.#losses.drop('tool_call.id', path);
     const own = signature?.family === 'gemini' ? signature.value : undefined;
     const thoughtSignature = own ?? (needsSignature ? UNSIGNED_CALL : undefined);
     this.#parts.push(thoughtSignature === undefined ? { functionCall } : { functionCall, thoughtSignature });
@@ -214,8 +213,7 @@ class ModelParts {
   #addReasoning(part: PartOf<'reasoning'>, path: string): void {
     const { signature } = part;
     if (signature === undefined || signature.family !== 'gemini') {
-      if (signature !== undefined) this.#losses.admits('reasoning.signature.foreign', `${path}.signature`);
-      if (part.text !== '') this.#losses.admits('reasoning.text', 'reasoning');
+      this.#losses.dropField(path);
       return;
     }
     const thoughtSignature = signature.value;

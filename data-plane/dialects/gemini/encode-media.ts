@@ -1,5 +1,5 @@
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { MediaPart, Part } from '#data-plane/dialects/turn.ts';
-import type { GeminiLosses } from './loss-rules.ts';
 import type { GeminiPart } from './wire.ts';
 
 /** Types by the ending of an address, where the client names none; Gemini wants one with every file. */
@@ -25,33 +25,42 @@ const TYPES_BY_KIND: Readonly<Record<MediaPart['media'], string>> = {
 };
 
 /** What a user, a tool or the system prompt says, as parts; empty when it is left out, which is then noted. */
-export function encodeSpoken(part: Part, path: string, losses: GeminiLosses): GeminiPart[] {
+export function encodeSpoken(part: Part, path: string, losses: RequestLosses): GeminiPart[] {
   switch (part.kind) {
     case 'text':
-      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
+      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
+      if (part.phase !== undefined) losses.admits('message.phase', part.phaseAt);
       return part.text === '' ? [] : [{ text: part.text }];
     case 'refusal':
       return part.text === '' ? [] : [{ text: part.text }];
     case 'media':
-      if (part.cache !== undefined) losses.admits('cache_control', 'cache_control');
-      return encodeMedia(part, path, losses);
+      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
+      if (part.detail !== undefined && part.detail !== 'auto') losses.admits('content.image.detail', path);
+      return withTitle(part, encodeMedia(part, path, losses));
     case 'native':
       if (part.family === 'gemini') return [part.value];
-      losses.admits('native.foreign', path);
+      losses.dropField(path);
       return [];
     default:
-      losses.drop(path);
+      losses.dropField(path);
       return [];
   }
 }
 
-function encodeMedia(part: MediaPart, path: string, losses: GeminiLosses): GeminiPart[] {
+/** Files have no names here: a document's is told in front of it. */
+function withTitle(part: MediaPart, encoded: GeminiPart[]): GeminiPart[] {
+  const title = part.title ?? part.filename;
+  if (part.media !== 'document' || title === undefined || encoded.length === 0) return encoded;
+  return part.source.kind === 'text'
+    ? [{ text: `${title}\n\n${part.source.text}` }]
+    : [{ text: title }, ...encoded];
+}
+
+function encodeMedia(part: MediaPart, path: string, losses: RequestLosses): GeminiPart[] {
   const { source } = part;
   switch (source.kind) {
-    case 'text': {
-      const title = part.title ?? part.filename;
-      return [{ text: title === undefined ? source.text : `${title}\n\n${source.text}` }];
-    }
+    case 'text':
+      return [{ text: source.text }];
     case 'base64':
       return [{ inlineData: { mimeType: source.mediaType, data: source.data } }];
     case 'url': {
@@ -59,9 +68,10 @@ function encodeMedia(part: MediaPart, path: string, losses: GeminiLosses): Gemin
       return [{ fileData: { mimeType, fileUri: source.url } }];
     }
     case 'file_id': {
-      const feature =
-        source.family === 'gemini' ? 'content.media.file_id.own' : 'content.media.file_id.foreign';
-      return losses.admits(feature, path)
+      const { family } = source;
+      const openAi = part.media === 'image' ? 'file_id.openai.image' : 'file_id.openai';
+      const foreign = family === 'messages' ? 'file_id.anthropic' : openAi;
+      return losses.admits(family === 'gemini' ? 'file_id.gemini' : foreign, path)
         ? [{ fileData: { mimeType: TYPES_BY_KIND[part.media], fileUri: source.id } }]
         : [];
     }

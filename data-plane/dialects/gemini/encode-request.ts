@@ -1,26 +1,27 @@
 import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
+import { standInFunction } from '#data-plane/dialects/custom-tool.ts';
 import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import { dropReasoning } from '#data-plane/dialects/reasoning-loss.ts';
 import type { JsonObject, JsonValue, Tool, ToolChoice, TurnRequest } from '#data-plane/dialects/turn.ts';
+import {
+  extraFeatureOf,
+  isTextOnly,
+  serverToolFeature,
+  type TurnFeature,
+} from '#data-plane/dialects/turn-feature.ts';
 import type { Fault } from '#shared/fault.ts';
 import { encodeContents } from './encode-contents.ts';
 import { thinkingConfig } from './encode-thinking.ts';
-import {
-  GEMINI_LOSS_RULES,
-  type GeminiFeature,
-  type GeminiLosses,
-  MEANINGFUL_EXTRAS,
-  STATEFUL_EXTRAS,
-} from './loss-rules.ts';
+import { GEMINI_LOSS_RULES } from './loss-rules.ts';
 
 const MAX_INT32 = 2_147_483_647;
-const SEARCH_TOOL = /^(?:web|tool|x)_search/;
 
 /** Writes a turn for `generateContent`, or for its streaming twin. */
 export function encodeGeminiRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
-  const losses: GeminiLosses = new RequestLosses((feature) => GEMINI_LOSS_RULES[feature]);
+  const losses = new RequestLosses((feature) => GEMINI_LOSS_RULES[feature], turn.names);
   const tools = encodeTools(turn.tools, losses);
   const hasFunctions = tools.some((tool) => tool.functionDeclarations !== undefined);
-  const format = encodeFormat(turn, hasFunctions);
+  const format = encodeFormat(turn, hasFunctions, losses);
   const { contents, system } = encodeContents(turn.messages, {
     losses,
     // Budget models are the older ones, which do not check who made a call.
@@ -52,7 +53,7 @@ function pathOf(providerModel: string, stream: boolean): string {
   return stream ? `/models/${model}:streamGenerateContent?alt=sse` : `/models/${model}:generateContent`;
 }
 
-function generationConfig(turn: TurnRequest, target: ProviderTarget, losses: GeminiLosses): JsonObject {
+function generationConfig(turn: TurnRequest, target: ProviderTarget, losses: RequestLosses): JsonObject {
   const config: JsonObject = {};
   const put = (name: string, value: JsonValue | undefined) => {
     if (value !== undefined) config[name] = value;
@@ -84,39 +85,44 @@ function unlessNeutral(value: number | undefined, neutral: number): number | und
   return value === neutral ? undefined : value;
 }
 
-function encodeTools(tools: readonly Tool[], losses: GeminiLosses): JsonObject[] {
+function encodeTools(tools: readonly Tool[], losses: RequestLosses): JsonObject[] {
   const declarations: JsonObject[] = [];
   const others: JsonObject[] = [];
-  const searches: string[] = [];
-  for (const tool of tools) {
+  const searches: { readonly tool: ServerTool; readonly at: string }[] = [];
+  tools.forEach((tool, index) => {
+    const at = tool.at ?? `tools[${index}]`;
+    if ('namespace' in tool && tool.namespace?.description !== undefined)
+      losses.admits('tools.namespace.description', tool.namespace.at);
     switch (tool.kind) {
       case 'function':
-        if (tool.strict === true) losses.admits('tools.function.strict', 'tools.strict');
-        if (tool.cache !== undefined) losses.admits('cache_control', 'cache_control');
+        if (tool.strict === true) losses.admits('tools.function.strict', at);
+        if (tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
         declarations.push(declarationOf(tool.name, tool.description, tool.parameters));
         break;
-      case 'custom':
-        declarations.push(declarationOf(tool.name, tool.description, INPUT_SCHEMA));
+      case 'custom': {
+        const { name, description, parameters } = standInFunction(tool);
+        declarations.push(declarationOf(name, description, parameters));
         break;
+      }
       case 'server':
         if (tool.family === 'gemini') others.push(tool.value);
-        else if (SEARCH_TOOL.test(tool.type)) searches.push(tool.type);
-        else losses.admits('tools.server', `tools.${tool.type}`);
+        else if (serverToolFeature(tool.type) === 'tools.server.web_search') searches.push({ tool, at });
+        else losses.admits(serverToolFeature(tool.type), at);
         break;
     }
-  }
+  });
   if (declarations.length > 0) others.unshift({ functionDeclarations: declarations });
-  const webSearch = searches.find((type) => type.startsWith('web_search'));
-  const canSearch = webSearch !== undefined && others.length === 0;
-  for (const type of searches) if (!canSearch || type !== webSearch) losses.drop(`tools.${type}`);
-  return canSearch ? [{ googleSearch: {} }] : others;
+  const [search, ...more] = searches;
+  const canSearch = search !== undefined && others.length === 0;
+  for (const { at } of canSearch ? more : searches) losses.dropField(at);
+  if (!canSearch) return others;
+  for (const [name, value] of Object.entries(search.tool.value))
+    if (name !== 'type' && name !== 'name' && value !== null && value !== false)
+      losses.dropField(`${search.at}.${name}`);
+  return [{ googleSearch: {} }];
 }
 
-const INPUT_SCHEMA: JsonObject = {
-  type: 'object',
-  properties: { input: { type: 'string' } },
-  required: ['input'],
-};
+type ServerTool = Extract<Tool, { kind: 'server' }>;
 
 function declarationOf(name: string, description = '', parameters?: JsonObject): JsonObject {
   return {
@@ -129,10 +135,14 @@ function declarationOf(name: string, description = '', parameters?: JsonObject):
 function toolConfig(
   choice: ToolChoice | undefined,
   tools: readonly JsonObject[],
-  losses: GeminiLosses,
+  losses: RequestLosses,
 ): JsonObject {
   const declarations = tools.find((tool) => tool.functionDeclarations !== undefined)?.functionDeclarations;
-  if (choice === undefined || !Array.isArray(declarations)) return {};
+  if (choice === undefined) return {};
+  if (!Array.isArray(declarations)) {
+    losses.drop(`tool_choice.${choice.kind}`);
+    return {};
+  }
   switch (choice.kind) {
     case 'auto':
       return modeConfig({ mode: 'AUTO' });
@@ -146,7 +156,7 @@ function toolConfig(
           typeof item === 'object' && item !== null && !Array.isArray(item) && item.name === choice.name,
       );
       if (isDeclared) return modeConfig({ mode: 'ANY', allowedFunctionNames: [choice.name] });
-      losses.drop('tool_choice');
+      losses.drop('tool_choice.tool');
       return {};
     }
   }
@@ -162,7 +172,7 @@ interface FormatFields {
 }
 
 /** Older models refuse JSON mode beside function declarations, so there the system prompt asks for it. */
-function encodeFormat(turn: TurnRequest, hasFunctions: boolean): FormatFields {
+function encodeFormat(turn: TurnRequest, hasFunctions: boolean, losses: RequestLosses): FormatFields {
   const { format } = turn;
   if (format === undefined || format.kind === 'text') return { fields: {} };
   if (format.kind === 'json_object') {
@@ -170,35 +180,32 @@ function encodeFormat(turn: TurnRequest, hasFunctions: boolean): FormatFields {
       ? { fields: {}, instruction: 'When you answer in text, answer with one JSON object and nothing else.' }
       : { fields: { responseMimeType: 'application/json' } };
   }
-  if (!hasFunctions)
-    return { fields: { responseMimeType: 'application/json', responseJsonSchema: format.schema } };
+  if (format.name !== undefined) losses.admits('response_format.json_schema.name');
+  const described = format.schema.description === undefined && format.description !== undefined;
+  const schema = described ? { ...format.schema, description: format.description } : format.schema;
+  if (!hasFunctions) return { fields: { responseMimeType: 'application/json', responseJsonSchema: schema } };
   const rule = 'When you answer in text, answer with one JSON object and nothing else.';
   return {
     fields: {},
-    instruction: `${rule} It must match this JSON Schema:\n${JSON.stringify(format.schema)}`,
+    instruction: `${rule} It must match this JSON Schema:\n${JSON.stringify(schema)}`,
   };
 }
 
 /** Notes what the client asked for and Gemini has no field for. */
-function noteUnheard(turn: TurnRequest, target: ProviderTarget, losses: GeminiLosses): void {
-  const note = (feature: GeminiFeature, value: unknown) => {
-    if (value !== undefined) losses.admits(feature, feature);
+function noteUnheard(turn: TurnRequest, target: ProviderTarget, losses: RequestLosses): void {
+  const note = (feature: TurnFeature, value: unknown) => {
+    if (value !== undefined) losses.admits(feature);
   };
   note('parallel_tool_calls', turn.parallelToolCalls === false ? false : undefined);
-  if (turn.reasoning !== undefined && target.capabilities.reasoning === false) losses.drop('reasoning');
+  if (turn.reasoning !== undefined && target.capabilities.reasoning === false)
+    dropReasoning(turn.reasoning, losses);
   note('verbosity', turn.verbosity);
   note('service_tier', turn.serviceTier);
   note('user', turn.endUser);
   note('metadata', turn.metadata);
   note('prompt_cache_key', turn.promptCacheKey);
   for (const [name, value] of Object.entries(turn.extras)) {
-    if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
-    else if (MEANINGFUL_EXTRAS.has(name) || asksForMore(name, value))
-      losses.admits('extras.meaningful', name);
-    else losses.admits('extras.other', name);
+    const feature = extraFeatureOf(name, value);
+    if (feature !== 'extras.modalities' || !isTextOnly(value)) losses.admitsField(feature, name);
   }
-}
-
-function asksForMore(name: string, value: JsonValue): boolean {
-  return name === 'modalities' && Array.isArray(value) && value.some((modality) => modality !== 'text');
 }

@@ -4,101 +4,60 @@ import {
   emulated,
   type LossRules,
   mapped,
-  type RequestLosses,
   refused,
 } from '#data-plane/dialects/loss-rule.ts';
 
-/** Everything of a turn that Gemini may or may not be able to hear. */
-export type GeminiFeature =
-  | 'temperature'
-  | 'top_p'
-  | 'top_k'
-  | 'presence_penalty'
-  | 'frequency_penalty'
-  | 'seed'
-  | 'n'
-  | 'logprobs'
-  | 'stop'
-  | 'max_tokens'
-  | 'tools.function'
-  | 'tools.function.strict'
-  | 'tools.custom'
-  | 'tools.server.own'
-  | 'tools.server.search'
-  | 'tools.server'
-  | 'tool_choice.auto'
-  | 'tool_choice.none'
-  | 'tool_choice.required'
-  | 'tool_choice.tool'
-  | 'parallel_tool_calls'
-  | 'response_format.json_object'
-  | 'response_format.json_schema'
-  | 'verbosity'
-  | 'reasoning.effort'
-  | 'reasoning.mode'
-  | 'reasoning.budget'
-  | 'reasoning.summary'
-  | 'service_tier'
-  | 'user'
-  | 'metadata'
-  | 'prompt_cache_key'
-  | 'cache_control'
-  | 'message.name'
-  | 'messages.system'
-  | 'content.text'
-  | 'content.media.base64'
-  | 'content.media.url'
-  | 'content.media.file_id.own'
-  | 'content.media.file_id.foreign'
-  | 'reasoning.text'
-  | 'reasoning.signature.own'
-  | 'reasoning.signature.foreign'
-  | 'refusal'
-  | 'tool_result.text'
-  | 'tool_result.media'
-  | 'tool_result.error'
-  | 'native.own'
-  | 'native.foreign'
-  | 'extras.meaningful'
-  | 'extras.stateful'
-  | 'extras.other';
-
-export type GeminiLosses = RequestLosses<GeminiFeature>;
-
 const noWord = dropped('generateContent has no word for it');
+const changesTheAnswer = refused('the provider has no such field, and the answer would mean something else');
+const elsewhere = refused('only the provider that stored it can resolve it');
 
 /** What becomes of a turn at `generateContent`. */
-export const GEMINI_LOSS_RULES: LossRules<GeminiFeature> = {
+export const GEMINI_LOSS_RULES: LossRules = {
   temperature: carried(),
-  top_p: carried(),
-  top_k: carried(),
-  presence_penalty: carried(),
-  frequency_penalty: carried(),
+  top_p: mapped('`topP`'),
+  top_k: mapped('`topK`'),
+  presence_penalty: mapped('`presencePenalty`'),
+  frequency_penalty: mapped('`frequencyPenalty`'),
   seed: carried('numbers of more than 32 bits are dropped'),
   n: mapped('`candidateCount`'),
-  logprobs: mapped('`responseLogprobs`'),
+  logprobs: mapped('`responseLogprobs` and `logprobs`'),
   stop: mapped('`stopSequences`'),
   max_tokens: mapped('`maxOutputTokens`'),
   'tools.function': mapped('`functionDeclarations` with `parametersJsonSchema`'),
   'tools.function.strict': noWord,
   'tools.custom': emulated('a function with one string parameter `input`'),
+  'tools.custom.format': emulated("told in the function's description"),
+  'tools.namespace': emulated('one name from both: `namespace__name`'),
+  'tools.namespace.description': dropped('there are no namespaces'),
   'tools.server.own': carried(),
-  'tools.server.search': mapped('`googleSearch`; dropped where functions are declared as well'),
+  'tools.server.web_search': mapped('`googleSearch`; dropped where functions are declared as well'),
+  'tools.server.web_search.options': dropped('`googleSearch` has no options'),
+  'tools.server.agent': dropped('agents send it as a matter of course; the model answers without it'),
   'tools.server': refused('only the provider that offers this tool can run it'),
   'tool_choice.auto': mapped('mode `AUTO`'),
   'tool_choice.none': mapped('mode `NONE`'),
   'tool_choice.required': mapped('mode `ANY`'),
   'tool_choice.tool': mapped('mode `ANY` with one allowed name'),
+  'tool_choice.allowed': emulated('the other tools are left out'),
   parallel_tool_calls: noWord,
+  'response_format.text': carried('what is done anyway'),
   'response_format.json_object': mapped(
     '`responseMimeType`; in the system prompt where functions are declared',
   ),
   'response_format.json_schema': mapped(
     '`responseJsonSchema`; in the system prompt where functions are declared',
   ),
+  'response_format.json_schema.name': noWord,
+  'response_format.json_schema.description': emulated('told in the schema'),
+  'response_format.json_schema.strict': mapped(
+    'a schema is always enforced; in the system prompt it cannot be',
+  ),
   verbosity: noWord,
-  'reasoning.effort': mapped('`thinkingLevel`, or a `thinkingBudget`'),
-  'reasoning.mode': mapped('a `thinkingBudget` of 0 or -1, or the lowest level'),
+  'reasoning.effort': mapped(
+    '`thinkingLevel`, or a `thinkingBudget`; dropped where the model does not reason',
+  ),
+  'reasoning.mode': mapped('a `thinkingBudget` of -1, or the level of the model'),
+  'reasoning.off': mapped('a `thinkingBudget` of 0, or the lowest level'),
   'reasoning.budget': mapped('`thinkingBudget`, or the nearest `thinkingLevel`'),
   'reasoning.summary': mapped('`includeThoughts`'),
   service_tier: noWord,
@@ -107,35 +66,51 @@ export const GEMINI_LOSS_RULES: LossRules<GeminiFeature> = {
   prompt_cache_key: dropped('the provider caches prefixes by itself'),
   cache_control: dropped('the provider caches prefixes by itself'),
   'message.name': noWord,
-  'messages.system': mapped('`systemInstruction`; later ones as marked text of the user'),
+  'message.phase': noWord,
+  'messages.system': mapped('`systemInstruction`'),
+  'messages.system.later': emulated('marked text of the user'),
   'content.text': carried(),
-  'content.media.base64': mapped('`inlineData`'),
-  'content.media.url': emulated(
-    'the gateway fetches it and sends `inlineData`; YouTube pages go as `fileData`',
-  ),
-  'content.media.file_id.own': mapped('`fileData`'),
-  'content.media.file_id.foreign': refused('only the provider that stored a file can read it'),
+  'content.image': emulated('`inlineData`; the gateway fetches URLs'),
+  'content.image.detail': noWord,
+  'content.image.assistant': carried(),
+  'content.audio': mapped('`inlineData`'),
+  'content.audio.url': emulated('the gateway fetches it and sends `inlineData`'),
+  'content.video': emulated('`inlineData`; the gateway fetches URLs, YouTube pages go as `fileData`'),
+  'content.document': mapped('`inlineData`'),
+  'content.document.other': carried(),
+  'content.document.url': emulated('the gateway fetches it and sends `inlineData`'),
+  'content.document.text': mapped('a text part'),
+  'content.document.title': emulated('a text in front of it'),
+  'file_id.openai': refused('only the provider that stored a file can read it'),
+  'file_id.openai.image': refused('only the provider that stored a file can read it'),
+  'file_id.anthropic': refused('only the provider that stored a file can read it'),
+  'file_id.gemini': mapped('`fileData`'),
   'reasoning.text': dropped('thoughts are told, not read; those with a signature are carried'),
   'reasoning.signature.own': carried(),
   'reasoning.signature.foreign': dropped('only its issuer can read it'),
   refusal: mapped('sent as the text of the model'),
+  tool_call: mapped('`functionCall`; arguments that are no object stand under `arguments`'),
+  'tool_call.id': carried(),
+  'tool_call.custom': emulated('a call with one string argument `input`'),
   'tool_result.text': mapped('`functionResponse.response.output`'),
   'tool_result.media': emulated('a user content behind the responses'),
   'tool_result.error': mapped('`functionResponse.response.error`'),
   'native.own': carried(),
-  'native.foreign': dropped('only the provider that wrote this block can read it'),
-  'extras.meaningful': refused('the provider has no such field'),
-  'extras.stateful': refused('only the provider that stored it can resolve it'),
+  'native.foreign': dropped('only the provider that wrote it can read it'),
+  'extras.store': noWord,
+  'extras.logit_bias': changesTheAnswer,
+  'extras.modalities': refused('the models served here answer in text'),
+  'extras.audio': changesTheAnswer,
+  'extras.prediction': dropped('it only makes answers faster'),
+  'extras.web_search_options': changesTheAnswer,
+  'extras.moderation': noWord,
+  'extras.prompt_cache': dropped('the provider caches prefixes by itself'),
+  'extras.responses': noWord,
+  'extras.tool_choice': dropped('the tool is not offered here'),
+  'extras.stateful': elsewhere,
+  'extras.container': elsewhere,
+  'extras.context_management': noWord,
+  'extras.region': refused('where the model runs cannot be promised'),
+  'extras.automatic_caching': dropped('the provider caches prefixes by itself'),
   'extras.other': noWord,
 };
-
-/** Extras whose absence would change what is asked, so that no provider but their own may answer. */
-export const STATEFUL_EXTRAS: ReadonlySet<string> = new Set([
-  'previous_response_id',
-  'conversation',
-  'prompt',
-  'mcp_servers',
-]);
-
-/** Extras that ask for something else than text, or change the text itself. */
-export const MEANINGFUL_EXTRAS: ReadonlySet<string> = new Set(['logit_bias', 'audio', 'web_search_options']);

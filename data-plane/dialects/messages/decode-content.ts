@@ -18,7 +18,7 @@ export function decodeContent(
   role: MessageRole,
   path: string,
 ): Part[] {
-  if (typeof content === 'string') return [{ kind: 'text', text: content }];
+  if (typeof content === 'string') return [{ kind: 'text', text: content, at: path }];
   if (Array.isArray(content)) {
     return content.flatMap((block, index) => decodeBlock(reading, block, role, `${path}[${index}]`));
   }
@@ -34,7 +34,7 @@ export function decodeCacheMark(
   const mark = reading.object(block, 'cache_control', path);
   if (mark === undefined) return undefined;
   const ttl = reading.text(mark, 'ttl', `${path}.cache_control`) ?? '5m';
-  if (ttl === '5m' || ttl === '1h') return { ttl };
+  if (ttl === '5m' || ttl === '1h') return { ttl, at: `${path}.cache_control` };
   reading.invalid(`${path}.cache_control.ttl`, "must be '5m' or '1h'.");
   return undefined;
 }
@@ -51,8 +51,7 @@ function decodeBlock(reading: RequestReading, value: JsonValue, role: MessageRol
   const cache = decodeCacheMark(reading, block, path);
   switch (type) {
     case 'text':
-      reading.leaveOut(block, 'messages.content', ['type', 'text', 'cache_control']);
-      return [{ kind: 'text', text: reading.requiredText(block, 'text', path), ...marked(cache) }];
+      return [{ kind: 'text', text: reading.requiredText(block, 'text', path), at: path, ...marked(cache) }];
     case 'image':
       return decodeImage(reading, block, cache, path);
     case 'document':
@@ -73,7 +72,7 @@ function decodeBlock(reading: RequestReading, value: JsonValue, role: MessageRol
         ? [decodeToolResult(reading, block, cache, path)]
         : [];
     default:
-      return [{ kind: 'native', family: 'messages', value: block }];
+      return [{ kind: 'native', family: 'messages', value: block, at: path }];
   }
 }
 
@@ -93,13 +92,13 @@ function decodeThinking(reading: RequestReading, block: JsonObject, type: string
   if (type === 'redacted_thinking') {
     const data = reading.requiredText(block, 'data', path);
     const signature = unpackSignature(data) ?? { family: 'messages', kind: 'redacted', value: data };
-    return { kind: 'reasoning', text: '', signature };
+    return { kind: 'reasoning', text: '', signature, at: path };
   }
   const text = reading.requiredText(block, 'thinking', path);
   const value = reading.text(block, 'signature', path) ?? '';
-  if (value === '') return { kind: 'reasoning', text };
+  if (value === '') return { kind: 'reasoning', text, at: path };
   const signature = unpackSignature(value) ?? { family: 'messages', kind: 'thinking', value };
-  return { kind: 'reasoning', text, signature };
+  return { kind: 'reasoning', text, signature, at: path };
 }
 
 function decodeToolUse(
@@ -108,7 +107,6 @@ function decodeToolUse(
   cache: CacheMark | undefined,
   path: string,
 ): Part {
-  reading.leaveOut(block, 'messages.content', ['type', 'id', 'name', 'input', 'cache_control', 'caller']);
   const { id, signature } = unpackCallId(reading.requiredText(block, 'id', path));
   const name = reading.requiredText(block, 'name', path);
   const input = reading.object(block, 'input', path) ?? {};
@@ -118,6 +116,7 @@ function decodeToolUse(
     id,
     name,
     argumentsJson: JSON.stringify(input),
+    at: path,
     ...(signature === undefined ? {} : { signature }),
     ...marked(cache),
   };
@@ -129,8 +128,6 @@ function decodeToolResult(
   cache: CacheMark | undefined,
   path: string,
 ): Part {
-  const modelled = ['type', 'tool_use_id', 'content', 'is_error', 'cache_control'];
-  reading.leaveOut(block, 'messages.content', modelled);
   const { id } = unpackCallId(reading.requiredText(block, 'tool_use_id', path));
   const name = reading.callNames.get(id);
   if (name === undefined) {
@@ -147,6 +144,7 @@ function decodeToolResult(
         ? []
         : decodeContent(reading, content, 'system', `${path}.content`),
     failed: reading.flag(block, 'is_error', path) ?? false,
+    at: path,
     ...marked(cache),
   };
 }
@@ -157,9 +155,8 @@ function decodeImage(
   cache: CacheMark | undefined,
   path: string,
 ): Part[] {
-  reading.leaveOut(block, 'messages.content', ['type', 'source', 'cache_control']);
   const source = decodeSource(reading, block, path);
-  return source === undefined ? [] : [{ kind: 'media', media: 'image', source, ...marked(cache) }];
+  return source === undefined ? [] : [{ kind: 'media', media: 'image', source, at: path, ...marked(cache) }];
 }
 
 function decodeDocument(
@@ -168,17 +165,16 @@ function decodeDocument(
   cache: CacheMark | undefined,
   path: string,
 ): Part[] {
-  reading.leaveOut(block, 'messages.content', ['type', 'source', 'title', 'cache_control']);
   const title = reading.text(block, 'title', path);
   const named = title === undefined ? {} : { title };
   const given = reading.object(block, 'source', path);
   if (given?.type === 'content') {
     const parts = decodeContent(reading, given.content, 'system', `${path}.source.content`);
-    return documentOfParts(parts, named, cache);
+    return documentOfParts(parts, named, cache, path);
   }
   const source = decodeSource(reading, block, path);
   if (source === undefined) return [];
-  return [{ kind: 'media', media: 'document', source, ...named, ...marked(cache) }];
+  return [{ kind: 'media', media: 'document', source, at: path, ...named, ...marked(cache) }];
 }
 
 /** A document made of blocks: its texts become one document, its images stand on their own behind it. */
@@ -186,10 +182,11 @@ function documentOfParts(
   parts: readonly Part[],
   named: { title?: string },
   cache: CacheMark | undefined,
+  path: string,
 ): Part[] {
   const texts = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
   const source: MediaSource = { kind: 'text', text: texts.join('\n\n') };
-  const document: Part = { kind: 'media', media: 'document', source, ...named };
+  const document: Part = { kind: 'media', media: 'document', source, at: path, ...named };
   const pieces = [...(texts.length > 0 ? [document] : []), ...parts.filter((part) => part.kind === 'media')];
   const last = pieces.pop();
   return last === undefined ? [] : [...pieces, { ...last, ...marked(cache) }];
@@ -201,13 +198,12 @@ function decodeSearchResult(
   cache: CacheMark | undefined,
   path: string,
 ): MediaPart {
-  reading.leaveOut(block, 'messages.content', ['type', 'source', 'title', 'content', 'cache_control']);
   const origin = reading.requiredText(block, 'source', path);
   const title = reading.requiredText(block, 'title', path);
   const parts = decodeContent(reading, block.content, 'system', `${path}.content`);
   const texts = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
   const source: MediaSource = { kind: 'text', text: [origin, ...texts].join('\n\n') };
-  return { kind: 'media', media: 'document', source, title, ...marked(cache) };
+  return { kind: 'media', media: 'document', source, title, at: path, ...marked(cache) };
 }
 
 function decodeSource(reading: RequestReading, block: JsonObject, path: string): MediaSource | undefined {

@@ -1,4 +1,6 @@
+import { clientNames } from '#data-plane/dialects/client-names.ts';
 import { isJsonObject } from '#data-plane/dialects/json-access.ts';
+import { MESSAGES_CLIENT_FIELDS } from '#data-plane/dialects/messages/client-fields.ts';
 import { decodeContent, type MessageRole } from '#data-plane/dialects/messages/decode-content.ts';
 import { decodeToolChoice, decodeTools } from '#data-plane/dialects/messages/decode-tools.ts';
 import { RequestReading } from '#data-plane/dialects/messages/request-reading.ts';
@@ -10,28 +12,10 @@ import type {
   TurnMessage,
   TurnRequest,
 } from '#data-plane/dialects/turn.ts';
+import { fieldTree, unmodelledFields } from '#data-plane/dialects/unmodelled-fields.ts';
 import type { Fault } from '#shared/fault.ts';
 
-const MODELLED: ReadonlySet<string> = new Set([
-  'model',
-  'messages',
-  'max_tokens',
-  'system',
-  'stream',
-  'tools',
-  'mcp_servers',
-  'tool_choice',
-  'stop_sequences',
-  'temperature',
-  'top_p',
-  'top_k',
-  'thinking',
-  'output_config',
-  'output_format',
-  'service_tier',
-  'metadata',
-  'thread',
-]);
+const FIELDS = fieldTree(MESSAGES_CLIENT_FIELDS);
 const ROLES: readonly string[] = ['user', 'assistant', 'system'];
 
 /** The turn that a body of `POST /v1/messages` asks for. */
@@ -69,7 +53,8 @@ function decode(body: JsonObject, maxTokensRequired: boolean): TurnRequest | Fau
     ...decodeMetadata(reading, body),
     extras: {},
   };
-  return reading.problem ?? { ...turn, extras: extrasOf(body, reading) };
+  if (reading.problem !== undefined) return reading.problem;
+  return { ...turn, extras: extrasOf(body, reading), names: clientNames(MESSAGES_CLIENT_FIELDS, body) };
 }
 
 /** A property that is there only when its value is. */
@@ -83,7 +68,7 @@ function defined<Name extends string, Value>(
 function decodeSystem(reading: RequestReading, system: JsonValue | undefined): TurnMessage[] {
   if (system === undefined || system === null || system === '') return [];
   const parts = decodeContent(reading, system, 'system', 'system');
-  return parts.length === 0 ? [] : [{ role: 'system', parts }];
+  return parts.length === 0 ? [] : [{ role: 'system', parts, at: 'system' }];
 }
 
 function decodeMessages(reading: RequestReading, body: JsonObject): TurnMessage[] {
@@ -99,8 +84,7 @@ function decodeMessages(reading: RequestReading, body: JsonObject): TurnMessage[
       reading.refuse('unsupported_message_role', `${path}.role`, rule);
       return [];
     }
-    reading.leaveOut(message, 'messages', ['role', 'content']);
-    return [{ role, parts: decodeContent(reading, message.content, role, `${path}.content`) }];
+    return [{ role, parts: decodeContent(reading, message.content, role, `${path}.content`), at: path }];
   });
 }
 
@@ -121,7 +105,6 @@ function decodeStopSequences(
 /** `output_format` is the older name of `output_config.format`. */
 function decodeFormat(reading: RequestReading, body: JsonObject): OutputFormat | undefined {
   const config = reading.object(body, 'output_config', '');
-  if (config !== undefined) reading.leaveOut(config, 'output_config', ['effort', 'format']);
   const newer = config === undefined ? undefined : reading.object(config, 'format', 'output_config');
   const format = newer ?? reading.object(body, 'output_format', '');
   if (format === undefined) return undefined;
@@ -139,7 +122,6 @@ function decodeReasoning(reading: RequestReading, body: JsonObject): ReasoningRe
   const effort = reading.text(config, 'effort', 'output_config');
   const thinking = reading.object(body, 'thinking', '');
   if (thinking === undefined) return effort === undefined ? undefined : { effort };
-  reading.leaveOut(thinking, 'thinking', ['type', 'budget_tokens', 'display']);
   // Shown unless the client says otherwise: that is what asking for thinking means in this dialect.
   const summary = reading.text(thinking, 'display', 'thinking') === 'omitted' ? {} : { summary: 'auto' };
   const wanted = { ...defined('effort', effort), ...summary };
@@ -178,12 +160,9 @@ function decodeMetadata(
   };
 }
 
-/** What the turn has no word for: top-level fields with their value, nested ones by name. */
+/** What the turn has no word for, and what a reader found that it cannot tell apart. */
 function extrasOf(body: JsonObject, reading: RequestReading): Record<string, JsonValue> {
-  const extras: Record<string, JsonValue> = Object.create(null);
-  for (const [name, value] of Object.entries(body)) {
-    if (!MODELLED.has(name) && value !== null) extras[name] = value;
-  }
+  const extras = unmodelledFields(FIELDS, body);
   for (const name of reading.unmodelled) extras[name] ??= true;
   return extras;
 }

@@ -2,8 +2,6 @@ import { decodeCacheMark } from '#data-plane/dialects/messages/decode-content.ts
 import type { RequestReading } from '#data-plane/dialects/messages/request-reading.ts';
 import type { FunctionTool, JsonObject, JsonValue, Tool, ToolChoice } from '#data-plane/dialects/turn.ts';
 
-const FUNCTION_FIELDS = ['type', 'name', 'description', 'input_schema', 'strict', 'cache_control'];
-
 /** Tools of a request, and the MCP servers that the provider is to call: for the turn those are tools too. */
 export function decodeTools(reading: RequestReading, body: JsonObject): Tool[] {
   const tools = reading.list(body, 'tools', '').flatMap((value, index) => {
@@ -14,7 +12,15 @@ export function decodeTools(reading: RequestReading, body: JsonObject): Tool[] {
     const server = reading.asObject(value, `mcp_servers[${index}]`);
     return server === undefined
       ? []
-      : [{ kind: 'server', family: 'messages', type: MCP_SERVER, value: server }];
+      : [
+          {
+            kind: 'server',
+            family: 'messages',
+            type: MCP_SERVER,
+            value: server,
+            at: `mcp_servers[${index}]`,
+          },
+        ];
   });
   return [...tools, ...servers];
 }
@@ -24,8 +30,7 @@ export const MCP_SERVER = 'mcp_server';
 
 function decodeTool(reading: RequestReading, tool: JsonObject, path: string): Tool {
   const type = reading.text(tool, 'type', path) ?? 'custom';
-  if (type !== 'custom') return { kind: 'server', family: 'messages', type, value: tool };
-  reading.leaveOut(tool, 'tools', FUNCTION_FIELDS);
+  if (type !== 'custom') return { kind: 'server', family: 'messages', type, value: tool, at: path };
   const name = reading.requiredText(tool, 'name', path);
   const description = reading.text(tool, 'description', path);
   const parameters = reading.object(tool, 'input_schema', path);
@@ -34,6 +39,7 @@ function decodeTool(reading: RequestReading, tool: JsonObject, path: string): To
   return {
     kind: 'function',
     name,
+    at: path,
     ...(description === undefined ? {} : { description }),
     ...(parameters === undefined ? {} : { parameters }),
     ...(strict === undefined ? {} : { strict }),

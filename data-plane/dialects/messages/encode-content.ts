@@ -1,5 +1,5 @@
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import { callInput } from '#data-plane/dialects/messages/call-input.ts';
-import type { RequestLosses } from '#data-plane/dialects/messages/loss-rules.ts';
 import type { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
 import type { CacheMark, JsonObject, MediaPart, Part } from '#data-plane/dialects/turn.ts';
 import { fault } from '#shared/fault.ts';
@@ -28,7 +28,7 @@ export function encodeUserPart(part: Part, path: string, writing: ContentWriting
       return encodeToolResult(part, path, writing);
     case 'reasoning':
     case 'tool_call':
-      writing.losses.lose('native.foreign', path);
+      writing.losses.dropField(path);
       return undefined;
     default:
       return encodeProse(part, path, writing);
@@ -42,16 +42,16 @@ export function encodeAssistantPart(
 ): JsonObject | undefined {
   switch (part.kind) {
     case 'media':
-      writing.losses.lose('content.image.assistant', path);
+      writing.losses.dropField(path);
       return undefined;
     case 'tool_result':
-      writing.losses.lose('native.foreign', path);
+      writing.losses.dropField(path);
       return undefined;
     case 'reasoning':
       return encodeReasoning(part, path, writing);
     case 'tool_call':
       if (part.signature !== undefined && part.signature.family !== 'messages')
-        writing.losses.lose('reasoning.signature.foreign', `${path}.signature`);
+        writing.losses.drop('tool_call.id', path);
       return {
         type: 'tool_use',
         id: writing.callIds.forCall(part.id),
@@ -71,9 +71,10 @@ function encodeProse(
 ): JsonObject | undefined {
   if (part.kind === 'native') {
     if (part.family === 'messages') return part.value;
-    writing.losses.lose('native.foreign', path);
+    writing.losses.dropField(path);
     return undefined;
   }
+  if (part.kind === 'text' && part.phase !== undefined) writing.losses.admits('message.phase', part.phaseAt);
   if (part.text.trim() === '') return undefined;
   return {
     type: 'text',
@@ -89,8 +90,7 @@ function encodeReasoning(
 ): JsonObject | undefined {
   const { signature } = part;
   if (signature?.family !== 'messages') {
-    if (signature === undefined) writing.losses.lose('reasoning.text', path);
-    else writing.losses.lose('reasoning.signature.foreign', `${path}.signature`);
+    writing.losses.dropField(path);
     return undefined;
   }
   return signature.kind === 'redacted'
@@ -106,11 +106,11 @@ function encodeToolResult(
   const id = writing.callIds.forResult(part.callId);
   if (id === undefined) {
     const message = 'A tool result names no tool call of a message before it.';
-    writing.losses.refuse(fault('tool_call_id_mismatch', message, { param: 'messages' }));
+    writing.losses.fail(fault('tool_call_id_mismatch', message, { param: 'messages' }));
     return undefined;
   }
   const content = part.content.flatMap((piece, index) => {
-    const block = encodeUserPart(piece, `${path}.content[${index}]`, writing);
+    const block = encodeUserPart(piece, piece.at ?? `${path}.content[${index}]`, writing);
     return block === undefined ? [] : [block];
   });
   return {
@@ -124,15 +124,14 @@ function encodeToolResult(
 
 function encodeMedia(part: MediaPart, path: string, writing: ContentWriting): JsonObject | undefined {
   if (part.media === 'audio' || part.media === 'video') {
-    writing.losses.lose(part.media === 'audio' ? 'content.audio' : 'content.video', path);
+    writing.losses.admits(part.media === 'audio' ? 'content.audio' : 'content.video', path);
     return undefined;
   }
   if (part.detail !== undefined && part.detail !== 'auto')
-    writing.losses.lose('content.image.detail', `${path}.detail`);
+    writing.losses.admits('content.image.detail', path);
   const source = part.media === 'image' ? imageSource(part) : documentSource(part);
   if (source === undefined) {
-    const foreign = part.source.kind === 'file_id';
-    writing.losses.lose(foreign ? 'content.file_id.foreign' : 'content.document.other', path);
+    writing.losses.admits(part.source.kind === 'file_id' ? 'file_id.openai' : 'content.document.other', path);
     return undefined;
   }
   if (source.type === 'file') writing.betas.add(FILES_BETA);

@@ -40,7 +40,7 @@ export function encodeConversation(messages: readonly TurnMessage[], writing: Co
   const opened: Draft[] = drafts[0]?.role === 'assistant' ? [openingDraft(), ...drafts] : drafts;
   if (opened.length === 0) {
     const message = "'messages' must hold at least one message with visible content.";
-    writing.losses.refuse(fault('invalid_messages', message, { param: 'messages' }));
+    writing.losses.fail(fault('invalid_messages', message, { param: 'messages' }));
   }
   return {
     system,
@@ -63,16 +63,17 @@ function partsOf(
   writing: ContentWriting,
   encode: (part: Part, path: string) => JsonObject | undefined,
 ): JsonObject[] {
-  if (message.name !== undefined) writing.losses.lose('message.name', `messages[${at}].name`);
+  const path = message.at ?? `messages[${at}]`;
+  if (message.name !== undefined) writing.losses.admits('message.name', path);
   return message.parts.flatMap((part, index) => {
-    const block = encode(part, `messages[${at}].content[${index}]`);
+    const block = encode(part, part.at ?? `${path}.content[${index}]`);
     return block === undefined ? [] : [block];
   });
 }
 
 function promptBlock(part: Part, path: string, writing: ContentWriting): JsonObject | undefined {
   if (part.kind === 'text' || part.kind === 'refusal') return encodeUserPart(part, path, writing);
-  writing.losses.lose('native.foreign', path);
+  writing.losses.dropField(path);
   return undefined;
 }
 
@@ -133,7 +134,7 @@ function checkResults(drafts: readonly Draft[], writing: ContentWriting): void {
 function refuseMismatch(writing: ContentWriting): void {
   const message =
     'Each tool call needs its result in the messages directly after it, and each result its call.';
-  writing.losses.refuse(fault('tool_call_id_mismatch', message, { param: 'messages' }));
+  writing.losses.fail(fault('tool_call_id_mismatch', message, { param: 'messages' }));
 }
 
 /** An answer that the client began must not end in white space. */

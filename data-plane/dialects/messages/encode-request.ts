@@ -1,17 +1,16 @@
+import { createHash } from 'node:crypto';
 import type { EncodedRequest, ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { isJsonObject, objectsOf } from '#data-plane/dialects/json-access.ts';
+import { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { ContentWriting } from '#data-plane/dialects/messages/encode-content.ts';
 import { type Conversation, encodeConversation } from '#data-plane/dialects/messages/encode-conversation.ts';
 import { encodeTools } from '#data-plane/dialects/messages/encode-tools.ts';
-import {
-  MEANINGFUL_EXTRAS,
-  type MessagesFeature,
-  RequestLosses,
-} from '#data-plane/dialects/messages/loss-rules.ts';
+import { MESSAGES_LOSS_RULES } from '#data-plane/dialects/messages/loss-rules.ts';
 import { enforceableSchema } from '#data-plane/dialects/messages/output-schema.ts';
 import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
 import { controlThinking } from '#data-plane/dialects/messages/thinking-control.ts';
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
+import { extraFeatureOf, isTextOnly, type TurnFeature } from '#data-plane/dialects/turn-feature.ts';
 import type { Fault } from '#shared/fault.ts';
 
 const PATH = '/v1/messages';
@@ -23,7 +22,7 @@ const LEAST_TOP_P_WHILE_THINKING = 0.95;
 
 /** The request as the provider wants it; see {@link MESSAGES_LOSS_RULES} for what it cannot say. */
 export function encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
-  const losses = new RequestLosses();
+  const losses = new RequestLosses((feature) => MESSAGES_LOSS_RULES[feature], turn.names);
   const writing: ContentWriting = { losses, callIds: new ProviderCallIds(), betas: new Set() };
   const enforcesSchemas = target.capabilities.structuredOutput !== false;
   const conversation = encodeConversation(turn.messages, writing);
@@ -32,7 +31,7 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
   const forcesCall = tools.tool_choice?.type === 'any' || tools.tool_choice?.type === 'tool';
   const { endsInForeignToolLoop } = conversation;
   const control = controlThinking(turn, target, { maxTokens, forcesCall, endsInForeignToolLoop }, losses);
-  const output = encodeFormat(turn, enforcesSchemas);
+  const output = encodeFormat(turn, enforcesSchemas, losses);
   const outputConfig = {
     ...(control.effort === undefined ? {} : { effort: control.effort }),
     ...(output.format === undefined ? {} : { format: output.format }),
@@ -54,7 +53,7 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
     messages: [...conversation.messages],
   };
   loseTheRest(turn, losses);
-  if (losses.problem !== undefined) return losses.problem;
+  if (losses.refusal !== undefined) return losses.refusal;
   return { body, path: PATH, headers: headersOf(writing), dropped: losses.dropped };
 }
 
@@ -80,11 +79,13 @@ function systemOf(conversation: Conversation, instruction: string | undefined): 
 function encodeFormat(
   turn: TurnRequest,
   enforcesSchemas: boolean,
+  losses: RequestLosses,
 ): { readonly format?: JsonObject; readonly instruction?: string } {
   const { format } = turn;
   if (format === undefined || format.kind === 'text') return {};
   if (format.kind === 'json_object')
     return { instruction: 'Answer with one JSON object and nothing else: no explanation, no Markdown.' };
+  if (format.name !== undefined) losses.admits('response_format.json_schema.name');
   const enforceable = enforcesSchemas ? enforceableSchema(format.schema) : undefined;
   if (enforceable !== undefined) {
     const described =
@@ -110,16 +111,16 @@ function encodeSampling(
   const sampling: JsonObject = {};
   if (temperature !== undefined && !isFixed) sampling.temperature = temperature;
   const isTemperatureKept = isFixed ? temperature === 1 : temperature === turn.temperature;
-  if (turn.temperature !== undefined && !isTemperatureKept) losses.lose('temperature', 'temperature');
+  if (turn.temperature !== undefined && !isTemperatureKept) losses.drop('temperature');
   if (turn.topP !== undefined) {
     const isTopPKept = isFixed
       ? target.capabilities.temperature !== false && turn.topP >= LEAST_TOP_P_WHILE_THINKING
       : temperature === undefined;
     if (isTopPKept) sampling.top_p = turn.topP;
-    else if (turn.topP !== 1) losses.lose('top_p', 'top_p');
+    else if (turn.topP !== 1) losses.drop('top_p');
   }
   if (turn.topK !== undefined) {
-    if (isFixed) losses.lose('top_k', 'top_k');
+    if (isFixed) losses.drop('top_k');
     else sampling.top_k = turn.topK;
   }
   return sampling;
@@ -128,7 +129,7 @@ function encodeSampling(
 function encodeStopSequences(turn: TurnRequest, losses: RequestLosses): JsonObject {
   const wanted = turn.stopSequences ?? [];
   const visible = wanted.filter((sequence) => sequence.trim() !== '');
-  if (visible.length < wanted.length) losses.lose('stop', 'stop');
+  if (visible.length < wanted.length) losses.drop('stop');
   return visible.length === 0 ? {} : { stop_sequences: visible };
 }
 
@@ -143,56 +144,50 @@ function encodeServiceTier(turn: TurnRequest, losses: RequestLosses): JsonObject
   if (serviceTier === undefined) return {};
   const tier = Object.hasOwn(TIERS, serviceTier) ? TIERS[serviceTier] : undefined;
   if (tier !== undefined) return { service_tier: tier };
-  losses.lose('service_tier', 'service_tier');
+  losses.drop('service_tier');
   return {};
 }
 
 function encodeUser(turn: TurnRequest, losses: RequestLosses): JsonObject {
-  if (turn.metadata !== undefined && Object.keys(turn.metadata).length > 0)
-    losses.lose('metadata', 'metadata');
+  if (turn.metadata !== undefined && Object.keys(turn.metadata).length > 0) losses.admits('metadata');
   if (turn.endUser === undefined) return {};
-  if (turn.endUser.length <= LONGEST_USER_ID) return { metadata: { user_id: turn.endUser } };
-  losses.lose('user', 'user');
-  return {};
+  // A digest tells users apart as well.
+  const isShort = turn.endUser.length <= LONGEST_USER_ID;
+  return {
+    metadata: { user_id: isShort ? turn.endUser : createHash('sha256').update(turn.endUser).digest('hex') },
+  };
 }
 
-/** Fields of this protocol alone, which only its own clients can have sent. */
-const CARRIED_EXTRAS: Readonly<
-  Record<string, { readonly isRight: (value: JsonValue) => boolean; readonly beta?: string }>
-> = {
-  cache_control: { isRight: (value) => isJsonObject(value) && value.type === 'ephemeral' },
-  container: { isRight: (value) => typeof value === 'string' || isJsonObject(value) },
-  context_management: {
-    // Compaction is charged beside the usage of the answer, where no other dialect looks.
-    isRight: (value) =>
-      isJsonObject(value) &&
-      Array.isArray(value.edits) &&
-      objectsOf(value.edits).every((edit) => !String(edit.type).startsWith('compact')),
-    beta: 'context-management-2025-06-27',
-  },
-};
+const CONTEXT_MANAGEMENT_BETA = 'context-management-2025-06-27';
 
 function encodeExtras(turn: TurnRequest, writing: ContentWriting): JsonObject {
   const carried: JsonObject = {};
   for (const [name, value] of Object.entries(turn.extras)) {
-    const rule = Object.hasOwn(CARRIED_EXTRAS, name) ? CARRIED_EXTRAS[name] : undefined;
-    if (rule?.isRight(value)) {
+    const feature = extraFeatureOf(name, value);
+    if (feature === 'extras.modalities' && isTextOnly(value)) continue;
+    if (!isUnderstood(feature, value)) writing.losses.dropField(name);
+    else if (writing.losses.admitsField(feature, name)) {
       carried[name] = value;
-      if (rule.beta !== undefined) writing.betas.add(rule.beta);
-    } else if (isMeaningful(name, value)) writing.losses.lose('extras.meaningful', name);
-    else writing.losses.lose('extras.other', name);
+      if (feature === 'extras.context_management') writing.betas.add(CONTEXT_MANAGEMENT_BETA);
+    }
   }
   return carried;
 }
 
-function isMeaningful(name: string, value: JsonValue): boolean {
-  if (name === 'modalities') return Array.isArray(value) && value.some((modality) => modality !== 'text');
-  return MEANINGFUL_EXTRAS.has(name) && value !== null && value !== false;
+function isUnderstood(feature: TurnFeature, value: JsonValue): boolean {
+  if (feature === 'extras.automatic_caching') return isJsonObject(value) && value.type === 'ephemeral';
+  if (feature !== 'extras.context_management') return true;
+  // Compaction is charged beside the usage of the answer, where no other dialect looks.
+  return (
+    isJsonObject(value) &&
+    Array.isArray(value.edits) &&
+    objectsOf(value.edits).every((edit) => !String(edit.type).startsWith('compact'))
+  );
 }
 
 /** Features without any place here, asked for with more than their neutral value. */
 function loseTheRest(turn: TurnRequest, losses: RequestLosses): void {
-  const wishes: readonly (readonly [MessagesFeature, boolean])[] = [
+  const wishes: readonly (readonly [TurnFeature, boolean])[] = [
     ['presence_penalty', (turn.presencePenalty ?? 0) !== 0],
     ['frequency_penalty', (turn.frequencyPenalty ?? 0) !== 0],
     ['seed', turn.seed !== undefined],
@@ -201,5 +196,5 @@ function loseTheRest(turn: TurnRequest, losses: RequestLosses): void {
     ['verbosity', turn.verbosity !== undefined],
     ['prompt_cache_key', turn.promptCacheKey !== undefined],
   ];
-  for (const [feature, isWanted] of wishes) if (isWanted) losses.lose(feature, feature);
+  for (const [feature, isWanted] of wishes) if (isWanted) losses.admits(feature);
 }

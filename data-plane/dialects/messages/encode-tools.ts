@@ -1,8 +1,9 @@
+import { standInFunction } from '#data-plane/dialects/custom-tool.ts';
 import { MCP_SERVER } from '#data-plane/dialects/messages/decode-tools.ts';
 import { type ContentWriting, encodeCacheMark } from '#data-plane/dialects/messages/encode-content.ts';
-import { AGENT_SERVER_TOOLS } from '#data-plane/dialects/messages/loss-rules.ts';
 import { enforceableSchema } from '#data-plane/dialects/messages/output-schema.ts';
 import type { FunctionTool, JsonObject, Part, Tool, TurnRequest } from '#data-plane/dialects/turn.ts';
+import { serverToolFeature } from '#data-plane/dialects/turn-feature.ts';
 
 /** The provider's limits on schemas that it enforces, per request. */
 const MOST_STRICT_TOOLS = 20;
@@ -24,7 +25,7 @@ export function encodeTools(
 ): EncodedTools {
   const strictness = new Strictness(enforcesSchemas);
   const tools = turn.tools.flatMap((tool, index) => {
-    const block = encodeTool(tool, `tools[${index}]`, strictness, writing);
+    const block = encodeTool(tool, tool.at ?? `tools[${index}]`, strictness, writing);
     return block === undefined ? [] : [block];
   });
   const servers = turn.tools.flatMap((tool) =>
@@ -37,7 +38,8 @@ export function encodeTools(
   const mcp = servers.length === 0 ? {} : { mcp_servers: servers };
   if (tools.length > 0) return { tools, ...mcp, ...encodeToolChoice(turn, tools, writing) };
   if (turn.toolChoice !== undefined && turn.toolChoice.kind !== 'none')
-    writing.losses.lose('tool_choice.required', 'tool_choice');
+    writing.losses.drop(`tool_choice.${turn.toolChoice.kind}`);
+  if (turn.parallelToolCalls !== undefined) writing.losses.drop('parallel_tool_calls');
   return { ...toolsOfHistory(turn), ...mcp };
 }
 
@@ -51,6 +53,8 @@ function encodeTool(
   strictness: Strictness,
   writing: ContentWriting,
 ): JsonObject | undefined {
+  if ('namespace' in tool && tool.namespace?.description !== undefined)
+    writing.losses.admits('tools.namespace.description', tool.namespace.at);
   switch (tool.kind) {
     case 'function':
       return encodeFunction(tool, path, strictness, writing);
@@ -59,9 +63,7 @@ function encodeTool(
     case 'server':
       if (isMcpServer(tool)) return undefined;
       if (tool.family === 'messages') return tool.value;
-      if (AGENT_SERVER_TOOLS.has(tool.type))
-        writing.losses.lose('tools.server.search', `${path}.${tool.type}`);
-      else writing.losses.lose('tools.server', path);
+      writing.losses.admits(serverToolFeature(tool.type), path);
       return undefined;
   }
 }
@@ -73,8 +75,7 @@ function encodeFunction(
   writing: ContentWriting,
 ): JsonObject {
   const strictSchema = tool.strict ? strictness.admit(tool.parameters) : undefined;
-  if (tool.strict && strictSchema === undefined)
-    writing.losses.lose('tools.function.strict', `${path}.strict`);
+  if (tool.strict && strictSchema === undefined) writing.losses.drop('tools.function.strict', path);
   return {
     name: tool.name,
     ...(tool.description === undefined ? {} : { description: tool.description }),
@@ -85,17 +86,8 @@ function encodeFunction(
 }
 
 function encodeCustom(tool: Extract<Tool, { kind: 'custom' }>): JsonObject {
-  const { format } = tool;
-  const isGrammar = format !== undefined && format.type !== 'text';
-  const rule = isGrammar
-    ? [`The text in \`input\` must follow this definition:\n${JSON.stringify(format)}`]
-    : [];
-  const description = [...(tool.description === undefined ? [] : [tool.description]), ...rule].join('\n\n');
-  return {
-    name: tool.name,
-    ...(description === '' ? {} : { description }),
-    input_schema: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
-  };
+  const { name, description, parameters } = standInFunction(tool);
+  return { name, ...(description === '' ? {} : { description }), input_schema: parameters };
 }
 
 const TOP_LEVEL_UNIONS: readonly string[] = ['anyOf', 'oneOf', 'allOf'];
@@ -161,7 +153,7 @@ function encodeToolChoice(
     case 'tool':
       if (tools.some((tool) => tool.name === choice.name))
         return { tool_choice: { type: 'tool', name: choice.name, ...single } };
-      writing.losses.lose('tools.server', 'tool_choice');
+      writing.losses.drop('tool_choice.tool');
       return {};
     case 'auto':
       return turn.toolChoice === undefined && turn.parallelToolCalls !== false

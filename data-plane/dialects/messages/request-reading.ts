@@ -7,7 +7,7 @@ import { type Fault, type FaultKind, fault } from '#shared/fault.ts';
  * value, so that the readers of nested fields need not pass failures up. `null` counts as absent everywhere.
  */
 export class RequestReading {
-  /** Fields that the turn has no word for, by their path without indices: reported by whoever encodes the turn. */
+  /** Fields that the turn has no word for, by their path: reported by whoever encodes the turn. */
   readonly unmodelled = new Set<string>();
   /** Names of the tool calls read so far, by their id. */
   readonly callNames = new Map<string, string>();
@@ -87,13 +87,6 @@ export class RequestReading {
     if (Array.isArray(value)) return value;
     this.invalid(join(path, field), 'must be an array.');
     return [];
-  }
-
-  /** Remembers which of an object's fields nobody reads. */
-  leaveOut(source: JsonObject, name: string, modelled: readonly string[]): void {
-    for (const [field, value] of Object.entries(source)) {
-      if (value !== null && !modelled.includes(field)) this.unmodelled.add(join(name, field));
-    }
   }
 }
 

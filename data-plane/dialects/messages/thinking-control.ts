@@ -1,5 +1,6 @@
 import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
-import type { RequestLosses } from '#data-plane/dialects/messages/loss-rules.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import { dropReasoning } from '#data-plane/dialects/reasoning-loss.ts';
 import type { JsonObject, ReasoningRequest, TurnRequest } from '#data-plane/dialects/turn.ts';
 
 const LEAST_BUDGET_TOKENS = 1_024;
@@ -61,12 +62,12 @@ export function controlThinking(
       : SILENT;
   if (isAdaptive && canReason !== false) return adaptive(reasoning, reasoningEfforts);
   if (canReason === false || !thinkingBudget || !wants(reasoning)) {
-    if (wants(reasoning)) losses.lose('reasoning.effort', 'reasoning');
+    if (wants(reasoning)) dropReasoning(reasoning, losses);
     return SILENT;
   }
   const budget = budgetOf(reasoning, situation.maxTokens);
   if (budget === undefined || situation.forcesCall || situation.endsInForeignToolLoop) {
-    losses.lose('reasoning.effort', 'reasoning');
+    dropReasoning(reasoning, losses);
     return SILENT;
   }
   return { thinking: { type: 'enabled', budget_tokens: budget }, isActive: true };

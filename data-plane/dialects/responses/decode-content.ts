@@ -29,7 +29,7 @@ export function decodeContent(
   path: string,
   fields: RequestFields,
 ): readonly Part[] {
-  if (typeof content === 'string') return [{ kind: 'text', text: content }];
+  if (typeof content === 'string') return [{ kind: 'text', text: content, at: path }];
   if (!Array.isArray(content)) {
     fields.refuse('invalid_messages', path, `'${path}' must be a string or an array of content parts.`);
     return [];
@@ -39,16 +39,16 @@ export function decodeContent(
 
 function decodePart(value: JsonValue, path: string, fields: RequestFields): Part | undefined {
   if (!isJsonObject(value)) return fields.refuse('invalid_messages', path, `'${path}' must be an object.`);
-  const cache = cacheMark(value);
+  const cache = cacheMark(value, path);
   switch (value.type) {
     case 'input_text':
     case 'output_text':
     case 'text':
     case 'summary_text':
     case 'reasoning_text':
-      return { kind: 'text', text: fields.requiredText(value.text, `${path}.text`), ...cache };
+      return { kind: 'text', text: fields.requiredText(value.text, `${path}.text`), at: path, ...cache };
     case 'refusal':
-      return { kind: 'refusal', text: fields.requiredText(value.refusal, `${path}.refusal`) };
+      return { kind: 'refusal', text: fields.requiredText(value.refusal, `${path}.refusal`), at: path };
     case 'input_image':
       return decodeImage(value, path, fields, cache);
     case 'input_file':
@@ -56,7 +56,7 @@ function decodePart(value: JsonValue, path: string, fields: RequestFields): Part
     case 'input_audio':
       return decodeAudio(value, path, fields);
     case 'input_video':
-      return decodeUrlMedia('video', value.video_url, `${path}.video_url`, fields);
+      return decodeVideo(value, path, fields);
     default:
       return fields.refuse(
         'invalid_messages',
@@ -67,8 +67,9 @@ function decodePart(value: JsonValue, path: string, fields: RequestFields): Part
 }
 
 /** The boundary of a cached prefix; its lifetime is set elsewhere and at most a matter of minutes. */
-function cacheMark(value: JsonObject): { cache?: CacheMark } {
-  return isJsonObject(value.prompt_cache_breakpoint) ? { cache: { ttl: '5m' } } : {};
+function cacheMark(value: JsonObject, path: string): { cache?: CacheMark } {
+  const at = `${path}.prompt_cache_breakpoint`;
+  return isJsonObject(value.prompt_cache_breakpoint) ? { cache: { ttl: '5m', at } } : {};
 }
 
 function decodeImage(
@@ -85,12 +86,18 @@ function decodeImage(
       kind: 'media',
       media: 'image',
       source: { kind: 'file_id', id: fileId, family: 'responses' },
+      at: path,
       ...more,
     };
   // Some clients nest the address as chat does.
   const url = isJsonObject(value.image_url) ? value.image_url.url : value.image_url;
   const media = decodeUrlMedia('image', url, `${path}.image_url`, fields);
-  return media === undefined ? undefined : { ...media, ...more };
+  return media === undefined ? undefined : { ...media, at: path, ...more };
+}
+
+function decodeVideo(value: JsonObject, path: string, fields: RequestFields): MediaPart | undefined {
+  const video = decodeUrlMedia('video', value.video_url, `${path}.video_url`, fields);
+  return video === undefined ? undefined : { ...video, at: path };
 }
 
 function decodeUrlMedia(
@@ -118,7 +125,14 @@ function decodeFile(
   const source = fileSource(value, filename, path, fields);
   if (source === undefined) return undefined;
   const media = source.kind === 'base64' && source.mediaType.startsWith('image/') ? 'image' : 'document';
-  return { kind: 'media', media, source, ...(filename === undefined ? {} : { filename }), ...cache };
+  return {
+    kind: 'media',
+    media,
+    source,
+    at: path,
+    ...(filename === undefined ? {} : { filename }),
+    ...cache,
+  };
 }
 
 function fileSource(
@@ -150,5 +164,10 @@ function decodeAudio(value: JsonObject, path: string, fields: RequestFields): Me
   if (data === undefined)
     return fields.refuse('invalid_messages', path, `'${path}.input_audio.data' must be base64 text.`);
   const format = textOf(audio.format) ?? 'wav';
-  return { kind: 'media', media: 'audio', source: { kind: 'base64', data, mediaType: `audio/${format}` } };
+  return {
+    kind: 'media',
+    media: 'audio',
+    source: { kind: 'base64', data, mediaType: `audio/${format}` },
+    at: path,
+  };
 }

@@ -15,7 +15,8 @@ import { REASONING_ITEM_KIND } from './wire.ts';
 /** Reads `input`: a text, or items. Items of the assistant that follow each other become one message, tool outputs too. */
 export function decodeInput(input: JsonValue | undefined, fields: RequestFields): readonly TurnMessage[] {
   if (input === undefined || input === null) return [];
-  if (typeof input === 'string') return [{ role: 'user', parts: [{ kind: 'text', text: input }] }];
+  if (typeof input === 'string')
+    return [{ role: 'user', parts: [{ kind: 'text', text: input, at: 'input' }] }];
   const reader = new InputReader(fields);
   fields.list(input, 'input').forEach((item, position) => {
     reader.read(item, `input[${position}]`);
@@ -46,7 +47,7 @@ class InputReader {
         this.#message(item, path);
         return;
       case 'reasoning':
-        this.#reasoning(item);
+        this.#reasoning(item, path);
         return;
       case 'function_call':
         this.#call(item, item.arguments, `${path}.arguments`, path, false);
@@ -71,7 +72,7 @@ class InputReader {
         this.#fields.refuse('invalid_messages', `${path}.type`, `'${path}.type' must be a string.`);
         return;
       default:
-        this.#native(type, item);
+        this.#native(type, item, path);
         return;
     }
   }
@@ -89,16 +90,16 @@ class InputReader {
     const parts = decodeContent(item.content, `${path}.content`, this.#fields);
     if (role !== 'assistant') {
       this.#run = undefined;
-      this.messages.push({ role, parts });
+      this.messages.push({ role, parts, at: path });
       return;
     }
     const phase = filledText(item.phase);
     const inPhase = (part: Part): Part =>
-      part.kind === 'text' && phase !== undefined ? { ...part, phase } : part;
+      part.kind === 'text' && phase !== undefined ? { ...part, phase, phaseAt: `${path}.phase` } : part;
     this.#gather('assistant').push(...parts.map(inPhase));
   }
 
-  #reasoning(item: JsonObject): void {
+  #reasoning(item: JsonObject, path: string): void {
     const encrypted = filledText(item.encrypted_content);
     const packed = encrypted === undefined ? undefined : unpackSignature(encrypted);
     const thoughts = textsOf(item.content);
@@ -116,6 +117,7 @@ class InputReader {
       parts.push({
         kind: 'reasoning',
         text: texts[position] ?? '',
+        at: path,
         ...(isSummary ? { summary: true } : {}),
         ...(position === last && signature !== undefined ? { signature } : {}),
       });
@@ -137,6 +139,7 @@ class InputReader {
       id,
       name,
       argumentsJson: this.#fields.requiredText(argumentsValue, argumentsPath),
+      at: path,
       ...(custom ? { custom } : {}),
       ...(namespace === undefined ? {} : { namespace }),
       ...(signature === undefined ? {} : { signature }),
@@ -159,14 +162,15 @@ class InputReader {
       ...(name === undefined ? {} : { name }),
       content,
       failed: false,
+      at: path,
       ...(custom ? { custom } : {}),
     });
   }
 
   /** An item that only this protocol knows; what the client answers is named `…_output` or `…_response`. */
-  #native(type: string, item: JsonObject): void {
+  #native(type: string, item: JsonObject, path: string): void {
     const run = type.endsWith('_output') || type.endsWith('_response') ? 'results' : 'assistant';
-    this.#gather(run).push({ kind: 'native', family: 'responses', value: item });
+    this.#gather(run).push({ kind: 'native', family: 'responses', value: item, at: path });
   }
 
   #gather(kind: 'assistant' | 'results'): Part[] {

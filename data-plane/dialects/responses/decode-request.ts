@@ -1,3 +1,4 @@
+import { clientNames } from '#data-plane/dialects/client-names.ts';
 import { filledText, textOf } from '#data-plane/dialects/json-access.ts';
 import type {
   JsonObject,
@@ -7,7 +8,9 @@ import type {
   TurnMessage,
   TurnRequest,
 } from '#data-plane/dialects/turn.ts';
+import { fieldTree, unmodelledFields } from '#data-plane/dialects/unmodelled-fields.ts';
 import type { Fault } from '#shared/fault.ts';
+import { RESPONSES_CLIENT_FIELDS } from './client-fields.ts';
 import { decodeInput } from './decode-input.ts';
 import { decodeTools } from './decode-tools.ts';
 import { RequestFields } from './request-fields.ts';
@@ -20,42 +23,14 @@ const STATEFUL_FIELDS: ReadonlyMap<string, readonly JsonValue[]> = new Map([
   ['background', [false]],
   ['prompt', []],
 ]);
-const MODELLED_FIELDS: ReadonlySet<string> = new Set([
-  ...STATEFUL_FIELDS.keys(),
-  'model',
-  'stream',
-  'input',
-  'instructions',
-  'tools',
-  'tool_choice',
-  'parallel_tool_calls',
-  'max_output_tokens',
-  'temperature',
-  'top_p',
-  'presence_penalty',
-  'frequency_penalty',
-  'top_logprobs',
-  'include',
-  'text',
-  'reasoning',
-  'service_tier',
-  'safety_identifier',
-  'user',
-  'metadata',
-  'prompt_cache_key',
-]);
-/** Fields outside the turn that ask for what is done anyway when they have this value. */
-const NEUTRAL_VALUES: ReadonlyMap<string, JsonValue> = new Map<string, JsonValue>([
-  ['store', false],
-  ['truncation', 'disabled'],
-]);
+const FIELDS = fieldTree(RESPONSES_CLIENT_FIELDS);
 
 /** Reads the body of `POST /v1/responses`. */
 export function decodeRequest(body: JsonObject): TurnRequest | Fault {
   const fields = new RequestFields();
   refuseStoredState(body, fields);
   const extras = collectExtras(body);
-  const { tools, toolChoice } = decodeTools(body, fields, extras);
+  const { tools, toolChoice } = decodeTools(body, fields);
   const messages = decodeMessages(body, fields);
   const include = decodeInclude(body, fields, extras);
   const topLogprobs = fields.integer(body.top_logprobs, 'top_logprobs', 0);
@@ -77,10 +52,11 @@ export function decodeRequest(body: JsonObject): TurnRequest | Fault {
       endUser: decodeEndUser(body, fields),
       metadata: fields.object(body.metadata, 'metadata'),
       promptCacheKey: fields.text(body.prompt_cache_key, 'prompt_cache_key'),
-      reasoning: decodeReasoning(body, fields, extras),
-      ...decodeText(body, fields, extras),
+      reasoning: decodeReasoning(body, fields),
+      ...decodeText(body, fields),
     }),
     extras,
+    names: clientNames(RESPONSES_CLIENT_FIELDS, body),
   };
   return fields.fault ?? turn;
 }
@@ -106,12 +82,9 @@ function refuseStoredState(body: JsonObject, fields: RequestFields): void {
   }
 }
 
+/** What is asked for by `include` and modelled leaves the rest of the list there. */
 function collectExtras(body: JsonObject): Record<string, JsonValue> {
-  const extras: Record<string, JsonValue> = {};
-  for (const [name, value] of Object.entries(body)) {
-    if (value === null || MODELLED_FIELDS.has(name) || NEUTRAL_VALUES.get(name) === value) continue;
-    extras[name] = value;
-  }
+  const { include: _, ...extras } = unmodelledFields(FIELDS, body);
   return extras;
 }
 
@@ -121,7 +94,10 @@ function decodeMessages(body: JsonObject, fields: RequestFields): readonly TurnM
   const messages: readonly TurnMessage[] =
     instructions === undefined || instructions === ''
       ? conversation
-      : [{ role: 'system', parts: [{ kind: 'text', text: instructions }] }, ...conversation];
+      : [
+          { role: 'system', parts: [{ kind: 'text', text: instructions, at: 'instructions' }] },
+          ...conversation,
+        ];
   if (messages.length === 0) fields.refuse('invalid_messages', 'input', "'input' must not be empty.");
   return messages;
 }
@@ -146,11 +122,7 @@ function decodeEndUser(body: JsonObject, fields: RequestFields): string | undefi
   return filledText(identifier) ?? filledText(user);
 }
 
-function decodeReasoning(
-  body: JsonObject,
-  fields: RequestFields,
-  extras: Record<string, JsonValue>,
-): ReasoningRequest | undefined {
+function decodeReasoning(body: JsonObject, fields: RequestFields): ReasoningRequest | undefined {
   const reasoning = fields.object(body.reasoning, 'reasoning');
   if (reasoning === undefined) return undefined;
   const effort = fields.text(reasoning.effort, 'reasoning.effort');
@@ -163,10 +135,6 @@ function decodeReasoning(
   const summary =
     fields.text(reasoning.summary, 'reasoning.summary') ??
     fields.text(reasoning.generate_summary, 'reasoning.generate_summary');
-  for (const name of ['mode', 'context']) {
-    const value = reasoning[name];
-    if (value !== undefined && value !== null) extras[`reasoning.${name}`] = value;
-  }
   if (effort === undefined && summary === undefined) return undefined;
   return { ...(effort === undefined ? {} : { effort }), ...(summary === undefined ? {} : { summary }) };
 }
@@ -174,12 +142,9 @@ function decodeReasoning(
 function decodeText(
   body: JsonObject,
   fields: RequestFields,
-  extras: Record<string, JsonValue>,
 ): { format: OutputFormat | undefined; verbosity: string | undefined } {
   const text = fields.object(body.text, 'text');
   const verbosity = fields.text(text?.verbosity, 'text.verbosity');
-  for (const [name, value] of Object.entries(text ?? {}))
-    if (name !== 'format' && name !== 'verbosity' && value !== null) extras[`text.${name}`] = value;
   return { format: decodeFormat(fields.object(text?.format, 'text.format'), fields), verbosity };
 }
 

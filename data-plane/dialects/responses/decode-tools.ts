@@ -8,35 +8,22 @@ export interface DecodedTools {
   readonly toolChoice: ToolChoice | undefined;
 }
 
-/** Fields of a function or custom tool that the turn does not model; they count only when set. */
-const UNMODELLED_FIELDS = ['output_schema', 'defer_loading', 'allowed_callers'] as const;
-
 /**
  * Reads `tools` and `tool_choice`. Tools in a namespace get one qualified name each; a choice among some of the tools is
- * said by leaving out the others. What is not modelled is added to `extras`.
+ * said by leaving out the others.
  */
-export function decodeTools(
-  body: JsonObject,
-  fields: RequestFields,
-  extras: Record<string, JsonValue>,
-): DecodedTools {
+export function decodeTools(body: JsonObject, fields: RequestFields): DecodedTools {
   const tools: Tool[] = [];
   fields.list(body.tools, 'tools').forEach((value, position) => {
     const path = `tools[${position}]`;
     if (!isJsonObject(value)) fields.refuse('unsupported_parameter', path, `'${path}' must be an object.`);
-    else if (value.type === 'namespace') decodeNamespace(value, path, fields, extras, tools);
-    else decodeTool(value, path, undefined, fields, extras, tools);
+    else if (value.type === 'namespace') decodeNamespace(value, path, fields, tools);
+    else decodeTool(value, path, undefined, fields, tools);
   });
-  return decodeChoice(body.tool_choice, tools, fields, extras);
+  return decodeChoice(body.tool_choice, tools, fields);
 }
 
-function decodeNamespace(
-  value: JsonObject,
-  path: string,
-  fields: RequestFields,
-  extras: Record<string, JsonValue>,
-  tools: Tool[],
-): void {
+function decodeNamespace(value: JsonObject, path: string, fields: RequestFields, tools: Tool[]): void {
   const name = fields.requiredText(value.name, `${path}.name`);
   const description = fields.text(value.description, `${path}.description`);
   fields.list(value.tools, `${path}.tools`).forEach((inner, position) => {
@@ -47,9 +34,8 @@ function decodeNamespace(
       decodeTool(
         inner,
         innerPath,
-        { name, ...(description === undefined ? {} : { description }) },
+        { name, ...(description === undefined ? {} : { description, at: `${path}.description` }) },
         fields,
-        extras,
         tools,
       );
   });
@@ -60,12 +46,11 @@ function decodeTool(
   path: string,
   group: Omit<ToolNamespace, 'toolName'> | undefined,
   fields: RequestFields,
-  extras: Record<string, JsonValue>,
   tools: Tool[],
 ): void {
   const type = fields.requiredText(value.type, `${path}.type`);
   if (type !== 'function' && type !== 'custom') {
-    tools.push({ kind: 'server', family: 'responses', type, value });
+    tools.push({ kind: 'server', family: 'responses', type, value, at: path });
     return;
   }
   // Some clients nest the function as chat does.
@@ -75,11 +60,8 @@ function decodeTool(
   if (toolName === '')
     fields.refuse('unsupported_parameter', `${path}.name`, `'${path}.name' must not be empty.`);
   const description = fields.text(declared.description, `${path}.description`);
-  for (const field of UNMODELLED_FIELDS) {
-    const extra = declared[field];
-    if (extra !== undefined && extra !== null && extra !== false) extras[`${path}.${field}`] = extra;
-  }
   const shared = {
+    at: path,
     name: qualifiedName(group?.name, toolName),
     ...(group === undefined ? {} : { namespace: { ...group, toolName } }),
     ...(description === undefined ? {} : { description }),
@@ -103,7 +85,6 @@ function decodeChoice(
   value: JsonValue | undefined,
   tools: readonly Tool[],
   fields: RequestFields,
-  extras: Record<string, JsonValue>,
 ): DecodedTools {
   const plain = (toolChoice?: ToolChoice): DecodedTools => ({ tools, toolChoice });
   if (value === undefined || value === null) return plain();
@@ -121,7 +102,6 @@ function decodeChoice(
       };
     default:
       fields.requiredText(choice.type, 'tool_choice.type');
-      extras.tool_choice = choice;
       return plain();
   }
 }

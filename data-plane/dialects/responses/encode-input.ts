@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { formatDataUrl } from '#data-plane/dialects/data-url.ts';
 import { parseJsonObject } from '#data-plane/dialects/json-access.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, MediaPart, Part, Tool, TurnMessage } from '#data-plane/dialects/turn.ts';
-import type { ResponsesLosses } from './loss-rules.ts';
 import { MAX_ID_LENGTH, REASONING_ITEM_KIND } from './wire.ts';
 
 type ToolCall = Extract<Part, { kind: 'tool_call' }>;
@@ -16,11 +16,11 @@ export function encodeInput(
   messages: readonly TurnMessage[],
   firstPosition: number,
   tools: readonly Tool[],
-  losses: ResponsesLosses,
+  losses: RequestLosses,
 ): JsonValue[] {
   const writer = new InputWriter(tools, losses);
   messages.forEach((message, position) => {
-    writer.write(message, `messages[${firstPosition + position}]`);
+    writer.write(message, message.at ?? `messages[${firstPosition + position}]`);
   });
   return writer.items;
 }
@@ -33,15 +33,15 @@ export function shortId(id: string): string {
 class InputWriter {
   readonly items: JsonValue[] = [];
   readonly #tools: ReadonlyMap<string, Tool>;
-  readonly #losses: ResponsesLosses;
+  readonly #losses: RequestLosses;
 
-  constructor(tools: readonly Tool[], losses: ResponsesLosses) {
+  constructor(tools: readonly Tool[], losses: RequestLosses) {
     this.#tools = new Map(tools.flatMap((tool) => (tool.kind === 'server' ? [] : [[tool.name, tool]])));
     this.#losses = losses;
   }
 
   write(message: TurnMessage, path: string): void {
-    if (message.name !== undefined) this.#losses.admits('message.name', `${path}.name`);
+    if (message.name !== undefined) this.#losses.admits('message.name', path);
     let content: JsonObject[] = [];
     let phase: string | undefined;
     const flush = (): void => {
@@ -49,8 +49,8 @@ class InputWriter {
       content = [];
     };
     message.parts.forEach((part, position) => {
-      const partPath = `${path}.content[${position}]`;
-      if ('cache' in part && part.cache !== undefined) this.#losses.admits('cache_control', 'cache_control');
+      const partPath = part.at ?? `${path}.content[${position}]`;
+      if ('cache' in part && part.cache !== undefined) this.#losses.drop('cache_control', part.cache.at);
       const piece = this.#contentPart(part, message.role, partPath);
       if (piece === undefined) {
         if (writesItem(part)) flush();
@@ -79,7 +79,7 @@ class InputWriter {
         : { type: 'input_text', text: part.text };
     if (part.kind !== 'media') return undefined;
     if (role !== 'assistant') return this.#media(part, path);
-    this.#losses.admits('content.image.assistant', path);
+    this.#losses.dropField(path);
     return undefined;
   }
 
@@ -96,7 +96,7 @@ class InputWriter {
         return;
       case 'native':
         if (part.family === 'responses') this.items.push(part.value);
-        else this.#losses.admits('native.foreign', path);
+        else this.#losses.dropField(path);
         return;
       default:
         return;
@@ -110,16 +110,16 @@ class InputWriter {
     path: string,
   ): void {
     if (signature === undefined) {
-      if (!isCoveredByLaterPart(message.parts, position)) this.#losses.admits('reasoning.text', path);
+      if (!isCoveredByLaterPart(message.parts, position)) this.#losses.dropField(path);
       return;
     }
     const item = ownReasoningItem(signature);
-    if (item === undefined) this.#losses.admits('reasoning.signature.foreign', `${path}.signature`);
+    if (item === undefined) this.#losses.dropField(path);
     else this.items.push(item);
   }
 
   #call(part: ToolCall, path: string): void {
-    if (part.signature !== undefined) this.#losses.admits('reasoning.signature.foreign', `${path}.signature`);
+    if (part.signature !== undefined) this.#losses.drop('tool_call.id', path);
     const declared = this.#tools.get(part.name);
     const namespace = declared !== undefined && 'namespace' in declared ? declared.namespace : undefined;
     const inNamespace = namespace?.name ?? part.namespace;
@@ -140,14 +140,13 @@ class InputWriter {
 
   #result(part: ToolResult, path: string): void {
     const pieces = part.content.flatMap((inner, position): JsonObject[] => {
-      const innerPath = `${path}.content[${position}]`;
-      if ('cache' in inner && inner.cache !== undefined)
-        this.#losses.admits('cache_control', 'cache_control');
+      const innerPath = inner.at ?? `${path}.content[${position}]`;
+      if ('cache' in inner && inner.cache !== undefined) this.#losses.drop('cache_control', inner.cache.at);
       if (inner.kind === 'text' || inner.kind === 'refusal')
         return [{ type: 'input_text', text: inner.text }];
       if (inner.kind === 'native') {
         // A block inside a result is nothing that could stand alone.
-        this.#losses.admits('native.foreign', innerPath);
+        this.#losses.dropField(innerPath);
         return [];
       }
       const media = inner.kind === 'media' ? this.#media(inner, innerPath) : undefined;
@@ -167,10 +166,10 @@ class InputWriter {
       this.#losses.admits(media === 'audio' ? 'content.audio' : 'content.video', path);
       return undefined;
     }
-    if (source.kind === 'text') return { type: 'input_text', text: source.text };
+    if (source.kind === 'text') return { type: 'input_text', text: titled(part, source.text) };
     if (source.kind === 'file_id') {
       if (source.family !== 'responses' && source.family !== 'chat') {
-        this.#losses.admits('content.file_id.foreign', path);
+        this.#losses.admits('file_id.anthropic', path);
         return undefined;
       }
       return media === 'image'
@@ -179,9 +178,18 @@ class InputWriter {
     }
     const url = source.kind === 'url' ? source.url : formatDataUrl(source.mediaType, source.data);
     if (media === 'image') return { type: 'input_image', image_url: url, detail: part.detail ?? 'auto' };
-    if (source.kind === 'url') return { type: 'input_file', file_url: url };
+    if (source.kind === 'url') {
+      // Beside an address the protocol takes no name.
+      if ((part.filename ?? part.title) !== undefined) this.#losses.drop('content.document.title', path);
+      return { type: 'input_file', file_url: url };
+    }
     return { type: 'input_file', filename: part.filename ?? part.title ?? DEFAULT_FILENAME, file_data: url };
   }
+}
+
+function titled(part: MediaPart, text: string): string {
+  const title = part.title ?? part.filename;
+  return title === undefined ? text : `${title}\n\n${text}`;
 }
 
 function messageItem(role: TurnMessage['role'], content: readonly JsonObject[], phase?: string): JsonObject {

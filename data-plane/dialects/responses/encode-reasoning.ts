@@ -1,6 +1,7 @@
 import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
+import { dropReasoning } from '#data-plane/dialects/reasoning-loss.ts';
 import type { JsonObject, ReasoningRequest } from '#data-plane/dialects/turn.ts';
-import type { ResponsesLosses } from './loss-rules.ts';
 import { EFFORTS } from './wire.ts';
 
 /** Thinking budgets in tokens up to which an effort stands for them; above all of them it is `high`. */
@@ -13,15 +14,14 @@ const BUDGET_EFFORTS: readonly (readonly [upToTokens: number, effort: string])[]
 export function encodeReasoning(
   request: ReasoningRequest | undefined,
   target: ProviderTarget,
-  losses: ResponsesLosses,
+  losses: RequestLosses,
 ): JsonObject | undefined {
   if (request === undefined) return undefined;
   const { reasoning, reasoningEfforts } = target.capabilities;
   const wanted = wantedEffort(request);
   const summary = wantedSummary(request);
   if (reasoning === false) {
-    if (wanted !== undefined && wanted !== 'none') losses.drop('reasoning.effort');
-    if (summary !== undefined) losses.drop('reasoning.summary');
+    if (wanted !== 'none') dropReasoning(request, losses);
     return undefined;
   }
   const effort = wanted === undefined ? undefined : nearestEffort(wanted, reasoningEfforts);

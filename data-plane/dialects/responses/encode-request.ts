@@ -7,35 +7,29 @@ import type {
   TurnMessage,
   TurnRequest,
 } from '#data-plane/dialects/turn.ts';
+import { extraFeatureOf, isTextOnly, type TurnFeature } from '#data-plane/dialects/turn-feature.ts';
 import type { Fault } from '#shared/fault.ts';
 import { encodeInput, shortId } from './encode-input.ts';
 import { encodeReasoning } from './encode-reasoning.ts';
 import { encodeTools } from './encode-tools.ts';
-import {
-  MEANINGFUL_EXTRAS,
-  OWN_EXTRAS,
-  RESPONSES_LOSS_RULES,
-  type ResponsesFeature,
-  type ResponsesLosses,
-  STATEFUL_EXTRAS,
-} from './loss-rules.ts';
+import { RESPONSES_LOSS_RULES } from './loss-rules.ts';
 import { INCLUDE_ENCRYPTED_REASONING, INCLUDE_LOGPROBS, SERVICE_TIERS } from './wire.ts';
 
 const LEAST_OUTPUT_TOKENS = 16;
 const MAX_METADATA_MEMBERS = 16;
 const MAX_METADATA_LENGTH = 512;
+const REASONING_MEMBER = 'reasoning.';
 const DEFAULT_SCHEMA_NAME = 'response';
 
 /** Writes a turn as the body of `POST /responses`. Nothing is stored there; reasoning comes back encrypted. */
 export function encodeRequest(turn: TurnRequest, target: ProviderTarget): EncodedRequest | Fault {
-  const losses: ResponsesLosses = new RequestLosses(
-    (feature: ResponsesFeature) => RESPONSES_LOSS_RULES[feature],
-  );
+  const losses = new RequestLosses((feature) => RESPONSES_LOSS_RULES[feature], turn.names);
   const instructions = leadingInstructions(turn.messages);
   const conversation = instructions === undefined ? turn.messages : turn.messages.slice(1);
   const firstPosition = turn.messages.length - conversation.length;
-  if (instructions !== undefined && turn.messages[0]?.parts.some((part) => 'cache' in part))
-    losses.admits('cache_control', 'cache_control');
+  const [prompt] = instructions === undefined ? [] : (turn.messages[0]?.parts ?? []);
+  if (prompt !== undefined && 'cache' in prompt && prompt.cache !== undefined)
+    losses.drop('cache_control', prompt.cache.at);
   const extras = encodeExtras(turn, losses);
   const reasoning = encodeReasoning(turn.reasoning, target, losses);
   const ownReasoning = { ...reasoning, ...extras.reasoning };
@@ -67,7 +61,7 @@ function leadingInstructions(messages: readonly TurnMessage[]): string | undefin
   return part?.kind === 'text' && messages.length > 1 ? part.text : undefined;
 }
 
-function encodeSampling(turn: TurnRequest, target: ProviderTarget, losses: ResponsesLosses): JsonObject {
+function encodeSampling(turn: TurnRequest, target: ProviderTarget, losses: RequestLosses): JsonObject {
   const fields: JsonObject = {};
   const takesSampling = target.capabilities.temperature !== false;
   const sample = (name: 'temperature' | 'top_p', value: number | undefined): void => {
@@ -75,8 +69,8 @@ function encodeSampling(turn: TurnRequest, target: ProviderTarget, losses: Respo
     if (takesSampling) fields[name] = value;
     else if (value !== 1) losses.drop(name);
   };
-  const lose = (feature: ResponsesFeature, value: unknown, neutral?: unknown): void => {
-    if (value !== undefined && value !== neutral) losses.admits(feature, feature);
+  const lose = (feature: TurnFeature, value: unknown, neutral?: unknown): void => {
+    if (value !== undefined && value !== neutral) losses.admits(feature);
   };
   sample('temperature', turn.temperature);
   sample('top_p', turn.topP);
@@ -85,7 +79,7 @@ function encodeSampling(turn: TurnRequest, target: ProviderTarget, losses: Respo
   lose('frequency_penalty', turn.frequencyPenalty, 0);
   lose('seed', turn.seed);
   lose('n', turn.choiceCount, 1);
-  if ((turn.stopSequences?.length ?? 0) > 0) losses.admits('stop', 'stop');
+  if ((turn.stopSequences?.length ?? 0) > 0) losses.admits('stop');
   if (turn.maxOutputTokens !== undefined)
     fields.max_output_tokens = Math.max(turn.maxOutputTokens, LEAST_OUTPUT_TOKENS);
   if (turn.logprobs !== undefined && turn.logprobs.top > 0) fields.top_logprobs = turn.logprobs.top;
@@ -113,7 +107,7 @@ function encodeFormat(format: OutputFormat | undefined): JsonObject | undefined 
   };
 }
 
-function encodeAccount(turn: TurnRequest, losses: ResponsesLosses): JsonObject {
+function encodeAccount(turn: TurnRequest, losses: RequestLosses): JsonObject {
   const fields: JsonObject = {};
   const tier = turn.serviceTier === 'standard_only' ? 'default' : turn.serviceTier;
   if (tier !== undefined) {
@@ -139,18 +133,17 @@ interface OwnExtras {
   readonly reasoning: JsonObject;
 }
 
-function encodeExtras(turn: TurnRequest, losses: ResponsesLosses): OwnExtras {
+function encodeExtras(turn: TurnRequest, losses: RequestLosses): OwnExtras {
   const fields: JsonObject = {};
   const reasoning: JsonObject = {};
   for (const [name, value] of Object.entries(turn.extras)) {
-    if (OWN_EXTRAS.get(name) === jsonType(value)) fields[name] = value;
-    else if (name === 'reasoning.mode' || name === 'reasoning.context')
-      reasoning[name.slice('reasoning.'.length)] = value;
-    else if (name === 'web_search_options' && jsonType(value) === 'object') continue;
-    else if (name === 'modalities' && isTextOnly(value)) continue;
-    else if (STATEFUL_EXTRAS.has(name)) losses.admits('extras.stateful', name);
-    else if (MEANINGFUL_EXTRAS.has(name)) losses.admits('extras.meaningful', name);
-    else losses.admits('extras.other', name);
+    const feature = extraFeatureOf(name, value);
+    // The tools say it.
+    if (feature === 'extras.web_search_options') continue;
+    if (feature === 'extras.modalities' && isTextOnly(value)) continue;
+    if (!losses.admitsField(feature, name)) continue;
+    if (name.startsWith(REASONING_MEMBER)) reasoning[name.slice(REASONING_MEMBER.length)] = value;
+    else fields[name] = value;
   }
   return { fields, reasoning };
 }
@@ -161,12 +154,4 @@ function includeList(turn: TurnRequest, target: ProviderTarget, asked: JsonValue
   if (target.capabilities.reasoning !== false) include.push(INCLUDE_ENCRYPTED_REASONING);
   if (turn.logprobs !== undefined) include.push(INCLUDE_LOGPROBS);
   return include;
-}
-
-function jsonType(value: JsonValue): string {
-  return Array.isArray(value) ? 'array' : typeof value;
-}
-
-function isTextOnly(modalities: JsonValue): boolean {
-  return Array.isArray(modalities) && modalities.length === 1 && modalities[0] === 'text';
 }

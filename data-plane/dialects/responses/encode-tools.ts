@@ -1,33 +1,40 @@
 import { isJsonObject, listOf, objectOf } from '#data-plane/dialects/json-access.ts';
+import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, Tool, ToolChoice, TurnRequest } from '#data-plane/dialects/turn.ts';
-import { AGENT_SERVER_TOOLS, type ResponsesLosses, WEB_SEARCH_TOOLS } from './loss-rules.ts';
+import { serverToolFeature } from '#data-plane/dialects/turn-feature.ts';
 
 type OwnTool = Exclude<Tool, { kind: 'server' }>;
 
+/** What of a foreign web search has a place in the protocol's own. */
+const SEARCH_FIELDS: ReadonlySet<string> = new Set(['type', 'name', 'allowed_domains', 'user_location']);
 const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** The fields of a request that say which tools there are and how to choose among them. */
-export function encodeTools(turn: TurnRequest, losses: ResponsesLosses): JsonObject {
+export function encodeTools(turn: TurnRequest, losses: RequestLosses): JsonObject {
   const tools = encodeToolList(turn.tools, losses);
   const search = encodeSearchOptions(turn.extras.web_search_options);
   if (search !== undefined) tools.push(search);
-  if (tools.length === 0) return {};
+  if (tools.length === 0) {
+    if (turn.toolChoice !== undefined) losses.drop(`tool_choice.${turn.toolChoice.kind}`);
+    if (turn.parallelToolCalls !== undefined) losses.drop('parallel_tool_calls');
+    return {};
+  }
   const fields: JsonObject = { tools };
   if (turn.toolChoice !== undefined) fields.tool_choice = encodeChoice(turn.toolChoice, turn.tools);
   if (turn.parallelToolCalls !== undefined) fields.parallel_tool_calls = turn.parallelToolCalls;
   return fields;
 }
 
-function encodeToolList(tools: readonly Tool[], losses: ResponsesLosses): JsonValue[] {
+function encodeToolList(tools: readonly Tool[], losses: RequestLosses): JsonValue[] {
   const encoded: JsonValue[] = [];
   const namespaces = new Map<string, JsonValue[]>();
   tools.forEach((tool, position) => {
     if (tool.kind === 'server') {
-      const server = encodeServerTool(tool, `tools[${position}]`, losses);
+      const server = encodeServerTool(tool, tool.at ?? `tools[${position}]`, losses);
       if (server !== undefined) encoded.push(server);
       return;
     }
-    if (tool.kind === 'function' && tool.cache !== undefined) losses.admits('cache_control', 'cache_control');
+    if (tool.kind === 'function' && tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
     const { namespace } = tool;
     if (namespace === undefined) {
       encoded.push(encodeOwnTool(tool));
@@ -66,21 +73,22 @@ function encodeOwnTool(tool: OwnTool): JsonObject {
 function encodeServerTool(
   tool: Extract<Tool, { kind: 'server' }>,
   path: string,
-  losses: ResponsesLosses,
+  losses: RequestLosses,
 ): JsonObject | undefined {
   if (tool.family === 'responses') return tool.value;
-  if (WEB_SEARCH_TOOLS.test(tool.type)) {
+  const feature = serverToolFeature(tool.type);
+  if (feature === 'tools.server.web_search') {
     const domains = listOf(tool.value.allowed_domains);
     const location = objectOf(tool.value.user_location);
-    for (const name of ['max_uses', 'blocked_domains'])
-      if (tool.value[name] !== undefined && tool.value[name] !== null) losses.drop(`${path}.${name}`);
+    for (const [name, value] of Object.entries(tool.value))
+      if (!SEARCH_FIELDS.has(name) && value !== null && value !== false) losses.dropField(`${path}.${name}`);
     return {
       type: 'web_search',
       ...(domains.length === 0 ? {} : { filters: { allowed_domains: [...domains] } }),
       ...(location === undefined ? {} : { user_location: location }),
     };
   }
-  losses.admits(AGENT_SERVER_TOOLS.test(tool.type) ? 'tools.server.agent' : 'tools.server', path);
+  losses.admits(feature, path);
   return undefined;
 }
 

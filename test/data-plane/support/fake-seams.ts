@@ -1,4 +1,12 @@
-import type { Hold, HoldRequest, Quotas, WalletFigures } from '#data-plane/admission/quotas.ts';
+import type {
+  Extension,
+  Hold,
+  HoldRequest,
+  QuotaRefusal,
+  Quotas,
+  RateStanding,
+  WalletFigures,
+} from '#data-plane/admission/quotas.ts';
 import type {
   CompiledKey,
   CompiledModel,
@@ -75,25 +83,41 @@ export class TestSnapshot implements CompiledSnapshot {
 
 /** Grants everything unless told otherwise, and remembers what was held and settled. */
 export class TestQuotas implements Quotas {
-  refusal: Fault | undefined;
+  refusal: QuotaRefusal | undefined;
   wallet: WalletFigures | undefined | Fault = { spendableNano: 5_000_000_000n, uncollectedNano: 0n };
+  budgetPeriod: string | undefined;
+  standing: RateStanding = {
+    requestLimit: 60,
+    tokenLimit: 100_000,
+    remainingRequests: 59,
+    remainingTokens: 99_000,
+    requestResetMs: 61_000,
+    tokenResetMs: 60_100,
+  };
+  /** Answers to requests for more money, in order; then all are granted. */
+  extensions: (Extension | Promise<Extension>)[] = [];
+  readonly extended: bigint[] = [];
   readonly held: HoldRequest[] = [];
   readonly settled: { costNano: bigint; usedTokens: number }[] = [];
   /** Holds that were taken and not settled. */
   open = 0;
 
-  async hold(request: HoldRequest): Promise<Hold | Fault> {
+  async hold(request: HoldRequest): Promise<Hold | QuotaRefusal> {
     if (this.refusal !== undefined) return this.refusal;
     this.held.push(request);
     this.open += 1;
-    const { accountId, id } = request.key.config;
-    const { worstCaseNano: heldNano, reservedTokens } = request;
-    return { accountId, apiKeyId: id, heldNano, reservedTokens, bucketSecond: 0 };
+    return { heldNano: request.worstCaseNano, budgetPeriod: this.budgetPeriod, standing: this.standing };
   }
 
-  settle(_: Hold, costNano: bigint, usedTokens: number): void {
+  extend(_: Hold, additionalNano: bigint): Extension | Promise<Extension> {
+    this.extended.push(additionalNano);
+    return this.extensions.shift() ?? 'held';
+  }
+
+  settle({ heldNano }: Hold, costNano: bigint, usedTokens: number): bigint {
     this.open -= 1;
     this.settled.push({ costNano, usedTokens });
+    return costNano > heldNano ? costNano - heldNano : 0n;
   }
 
   async readWallet(): Promise<WalletFigures | undefined | Fault> {

@@ -3,6 +3,7 @@ import { encodeChatRequest } from '#data-plane/dialects/chat/encode-request.ts';
 import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
 import type { JsonObject, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 
 export const target = (vendor: string): ProviderTarget => ({
   providerModel: 'm',
@@ -14,7 +15,7 @@ export const target = (vendor: string): ProviderTarget => ({
 export function decoded(body: JsonObject): TurnRequest {
   const turn = chatClientCodec.decodeRequest(body);
   if (isFault(turn)) throw new Error(`${turn.kind}: ${turn.message}`);
-  return turn;
+  return unplaced(turn);
 }
 
 export function encoded(turn: TurnRequest, vendor: string): { body: JsonObject; dropped: readonly string[] } {

@@ -130,7 +130,7 @@ describe('a chat request', () => {
   it('keeps what it does not know in extras', () => {
     expect(decoded(ask([{ ...user('x'), tag: 1 }], { brand_new: { a: 1 } })).extras).toEqual({
       brand_new: { a: 1 },
-      'messages[].tag': 1,
+      'messages[0].tag': 1,
     });
   });
 
@@ -165,7 +165,7 @@ describe('a chat request', () => {
       },
     ]);
     const { body, dropped } = encoded(turn, 'deepseek');
-    expect(dropped).toEqual(['messages[1].content[0].signature', 'messages[1].content[1].signature']);
+    expect(dropped).toEqual(['messages[1].content[1]', 'messages[1].content[0]']);
     expect(JSON.stringify(body)).not.toMatch(/cm1|sig/);
     expect(body.messages).toMatchObject([
       {},

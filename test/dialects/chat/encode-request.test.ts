@@ -133,7 +133,7 @@ describe('a chat request for a vendor', () => {
       capabilities: { reasoningEfforts: ['medium', 'high'], thinkingBudget: false },
     };
     const plainRequest = encodeChatRequest(thinking, plain);
-    expect(plainRequest).toMatchObject({ dropped: ['reasoning'] });
+    expect(plainRequest).toMatchObject({ dropped: ['reasoning.effort'] });
     expect(plainRequest).not.toHaveProperty('body.reasoning_effort');
     expect(encodeChatRequest(quiet, eager)).toMatchObject({ body: { reasoning_effort: 'medium' } });
   });
@@ -145,10 +145,10 @@ describe('a chat request for a vendor', () => {
       tools: [{ kind: 'server', family: 'responses', type, value: { type } }],
       extras: {},
     });
-    expect(encoded(offered('web_search'), 'openai').dropped).toEqual(['tools.web_search']);
+    expect(encoded(offered('web_search'), 'openai').dropped).toEqual(['tools[0]']);
     expect(encodeChatRequest(offered('code_interpreter'), target('openai'))).toMatchObject({
       kind: 'unsupported_parameter',
-      param: 'tools.code_interpreter',
+      param: 'tools[0]',
     });
   });
 });

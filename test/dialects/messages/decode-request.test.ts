@@ -8,6 +8,7 @@ import { packCallId, packSignature } from '#data-plane/dialects/signature-envelo
 import type { JsonObject, JsonValue, TurnRequest } from '#data-plane/dialects/turn.ts';
 import { type Fault, isFault } from '#shared/fault.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 
 const { decodeRequest } = MESSAGES_CLIENT;
 const requests = recordingsOf('anthropic-messages').flatMap(({ name, request }) =>
@@ -17,7 +18,7 @@ const requests = recordingsOf('anthropic-messages').flatMap(({ name, request }) 
 function turnOf(fields: JsonObject): TurnRequest {
   const turn = decodeRequest({ max_tokens: 10, messages: [{ role: 'user', content: 'Hi' }], ...fields });
   if (isFault(turn)) throw new Error(JSON.stringify(turn));
-  return turn;
+  return unplaced(turn);
 }
 
 function faultOf(fields: JsonObject): Fault {
@@ -81,7 +82,7 @@ describe('a Messages request', () => {
       endUser: 'u-1',
       extras: {
         context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] },
-        'tools.defer_loading': true,
+        'tools[0].defer_loading': true,
       },
     });
   });

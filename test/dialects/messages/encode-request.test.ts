@@ -158,11 +158,7 @@ describe('a turn sent to a Messages provider', () => {
       { type: 'redacted_thinking', data: 'Ev' },
       { type: 'tool_use', id: 'a', name: 'look', input: {} },
     ]);
-    expect(dropped).toEqual([
-      'messages[1].content[2].signature',
-      'messages[1].content[3]',
-      'messages[1].content[4].signature',
-    ]);
+    expect(dropped).toEqual(['messages[1].content[2]', 'messages[1].content[3]', 'messages[1].content[4]']);
     expect(JSON.stringify(body)).not.toMatch(/Foreign|Unsigned|"Ci"/);
   });
 
@@ -192,8 +188,13 @@ describe('a turn sent to a Messages provider', () => {
     ]);
     expect(objectsOf(body.tools)[1]).toEqual({
       name: 'patch',
-      description: expect.stringContaining('"syntax":"lark"'),
-      input_schema: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
+      description: expect.stringContaining('lark grammar'),
+      input_schema: {
+        type: 'object',
+        properties: { input: { type: 'string' } },
+        required: ['input'],
+        additionalProperties: false,
+      },
     });
   });
 

@@ -5,6 +5,7 @@ import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { messagesSchemas } from '#test/dialects/published-schemas.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 import { block, TARGET } from './sent-turns.ts';
 
 describe.skipIf(!hasRecordings)('a recorded Messages request sent on (needs the shared material)', () => {
@@ -50,7 +51,7 @@ describe.skipIf(!hasRecordings)('a recorded Messages request sent on (needs the 
       temperature: _____,
       topP: ______,
       ...rest
-    } = turn;
+    } = unplaced(turn);
     expect(again).toMatchObject(rest);
   });
 

@@ -96,16 +96,18 @@ describe('a wish for reasoning at a Messages provider', () => {
     expect(thinkingOf(OLDER, { effort: 'high' }, { maxOutputTokens: 500 })).toEqual({
       thinking: undefined,
       effort: undefined,
-      dropped: ['reasoning'],
+      dropped: ['reasoning.effort'],
     });
   });
 
   it('is reported by a model that cannot reason, and nothing is reported that nobody asked for', () => {
     expect(thinkingOf(PLAIN, { effort: 'high' })).toMatchObject({
       thinking: undefined,
-      dropped: ['reasoning'],
+      dropped: ['reasoning.effort'],
     });
-    expect(thinkingOf({ ...NEWER, reasoning: false }, { effort: 'low' }).dropped).toEqual(['reasoning']);
+    expect(thinkingOf({ ...NEWER, reasoning: false }, { effort: 'low' }).dropped).toEqual([
+      'reasoning.effort',
+    ]);
     expect(thinkingOf({ ...NEWER, reasoning: false }, { effort: 'none' }).thinking).toBeUndefined();
     expect(thinkingOf(PLAIN, { summary: 'auto' }).dropped).toEqual([]);
     expect(thinkingOf(PLAIN, { mode: 'disabled' }).dropped).toEqual([]);
@@ -124,7 +126,7 @@ describe('a wish for reasoning at a Messages provider', () => {
     };
     expect(thinkingOf(OLDER, { effort: 'high' }, forced)).toMatchObject({
       thinking: undefined,
-      dropped: ['reasoning'],
+      dropped: ['reasoning.effort'],
     });
     expect(thinkingOf(NEWER, { effort: 'high' }, forced)).toMatchObject({ thinking: ADAPTIVE, dropped: [] });
   });

@@ -6,6 +6,7 @@ import type { JsonObject, ProviderSignature, TurnRequest } from '#data-plane/dia
 import { isFault } from '#shared/fault.ts';
 import { hasRecordings, recordingsOf } from '#test/dialects/provider-recordings.ts';
 import { openAiResponsesSchemas } from '#test/dialects/published-schemas.ts';
+import { unplaced } from '#test/dialects/unplaced-turn.ts';
 
 const target = {
   providerModel: 'gpt-x',
@@ -17,7 +18,7 @@ const target = {
 function decode(body: JsonObject): TurnRequest {
   const turn = responsesClient.decodeRequest(body);
   if (isFault(turn)) throw new Error(`${turn.kind} ${turn.param}: ${turn.message}`);
-  return turn;
+  return unplaced(turn);
 }
 
 function encode(turn: TurnRequest): JsonObject {
@@ -156,6 +157,7 @@ describe('a Responses request', () => {
         client_metadata: { a: 'b' },
         include: ['web_search_call.results'],
         'reasoning.mode': 'pro',
+        user: 'legacy',
       },
     });
   });

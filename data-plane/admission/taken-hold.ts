@@ -1,0 +1,38 @@
+import type { KeyQuota, WalletUse } from './key-quota.ts';
+import type { Hold, RateStanding } from './quotas.ts';
+
+/** A hold with what it takes to end it. */
+export class TakenHold implements Hold {
+  readonly key: KeyQuota;
+  readonly uses: readonly WalletUse[];
+  heldNano: bigint;
+  readonly reservedTokens: number;
+  /** Unix second whose rate buckets carry the request; 0: none do. */
+  readonly bucketSecond: number;
+  readonly standing: RateStanding;
+  readonly budgetPeriod: string | undefined;
+  /** Set when part of it was taken without having been lent: in which outage, and from which of the wallets. */
+  outage: { readonly number: number; readonly allowed: readonly boolean[] } | undefined;
+
+  constructor(
+    key: KeyQuota,
+    uses: readonly WalletUse[],
+    heldNano: bigint,
+    reservedTokens: number,
+    bucketSecond: number,
+    standing: RateStanding,
+  ) {
+    this.key = key;
+    this.uses = uses;
+    this.heldNano = heldNano;
+    this.reservedTokens = reservedTokens;
+    this.bucketSecond = bucketSecond;
+    this.standing = standing;
+    this.budgetPeriod = labelOf(uses);
+  }
+}
+
+function labelOf(uses: readonly WalletUse[]): string | undefined {
+  for (const { budgetLabel } of uses) if (budgetLabel !== undefined) return budgetLabel;
+  return undefined;
+}
