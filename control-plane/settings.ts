@@ -91,7 +91,7 @@ export function readSettings(environment: Environment = process.env): ControlPla
     ),
     billing: readBillingSettings(
       environment,
-      `http://127.0.0.1:${environment['CONTROL_PLANE_PORT'] ?? DEFAULT_CONTROL_PLANE_PORT}`,
+      `http://127.0.0.1:${environment.CONTROL_PLANE_PORT ?? DEFAULT_CONTROL_PLANE_PORT}`,
       problems,
     ),
   };

@@ -62,7 +62,9 @@ async function applyToTopUp(tx: Transaction, topUp: TopUp, intent: Stripe.Paymen
       updatedAt: sql`now()`,
     })
     .where(eq(topUps.id, topUp.id));
-  if (topUp.channel === 'automatic' && status === 'failed') await noteAutoTopUpResult(tx, topUp, 'declined');
+  // Once per payment: the answer to the charge and its webhook both come here.
+  if (topUp.channel === 'automatic' && status === 'failed' && topUp.status !== 'failed')
+    await noteAutoTopUpResult(tx, topUp, 'declined');
 }
 
 function openStatus(topUp: TopUp, intent: Stripe.PaymentIntent): TopUp['status'] {

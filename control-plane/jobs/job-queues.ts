@@ -21,7 +21,7 @@ export const QUEUE_NAMES = [
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';
 
-/** A job runs at most this often before it becomes a dead letter: over about a day. */
+/** A job runs at most this often before it becomes a dead letter: over about half an hour. */
 export const MAX_ATTEMPTS = 12;
 const FIRST_RETRY_MS = 1_000;
 const RETRY_JITTER = 0.5;

@@ -70,7 +70,8 @@ async function startInOrder(around: Surroundings): Promise<StartReport> {
   };
   const runsControlPlane = settings.roles.includes('control-plane') || settings.roles.includes('workers');
   const sandbox = sandboxPort === undefined ? [] : [children.start(sandboxChild(settings, facts), 'sandbox')];
-  const stripe = fakeStripe === undefined ? [] : [children.start(fakeStripeChild(settings, facts), 'sandbox')];
+  const stripe =
+    fakeStripe === undefined ? [] : [children.start(fakeStripeChild(settings, facts), 'sandbox')];
   if (runsControlPlane) await runPreparation(around, facts);
   const finish = around.progress.step('Control plane, workers and data plane');
   const planes = planeChildren(settings, facts).map(({ child, rank }) => children.start(child, rank));

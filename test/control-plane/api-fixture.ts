@@ -6,6 +6,9 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { mintAccessToken } from '#control-plane/accounts/access-token.ts';
 import { ensureOperatorToken } from '#control-plane/accounts/ensure-operator-token.ts';
+import { openBilling } from '#control-plane/billing/billing-part.ts';
+import type { BillingSettings } from '#control-plane/billing/billing-settings.ts';
+import { billingRoutes } from '#control-plane/billing/http-routes.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
 import { JobQueues } from '#control-plane/jobs/job-queues.ts';
@@ -55,7 +58,9 @@ export interface TestApi {
 }
 
 /** The real API on a port of its own, with the test file's Postgres and Redis, the seeded catalog and an operator. */
-export async function startTestApi(options: { development?: boolean } = {}): Promise<TestApi> {
+export async function startTestApi(
+  options: { development?: boolean; billing?: BillingSettings } = {},
+): Promise<TestApi> {
   const statements: string[] = [];
   const logLines: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
@@ -71,9 +76,11 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
   );
   await seedCatalog(database);
   const queues = new JobQueues(await testRedisUrl(), logger);
+  const billing = options.billing && openBilling(database, options.billing);
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, queues },
+    { database, redis: link.client, sealingKey, queues, ...(billing && { billing }) },
     {
+      routes: billing ? billingRoutes({ billing, queues, sealingKey, logger }) : [],
       development: options.development ?? false,
       logger,
       bindAddress: '127.0.0.1',

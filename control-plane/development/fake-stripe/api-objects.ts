@@ -94,26 +94,12 @@ export function intentObject(
     customer_account: null,
     description: intent.description,
     excluded_payment_method_types: null,
-    last_payment_error:
-      intent.lastError === null
-        ? null
-        : {
-            type: 'card_error',
-            code: intent.lastError.code,
-            ...(intent.lastError.declineCode !== null && { decline_code: intent.lastError.declineCode }),
-            message: intent.lastError.message,
-          },
+    last_payment_error: lastError(intent),
     latest_charge: intent.charge,
     livemode: false,
     managed_payments: null,
     metadata: intent.metadata,
-    next_action:
-      intent.status === 'requires_action'
-        ? {
-            type: 'redirect_to_url',
-            redirect_to_url: { url: `${baseUrl}/confirm/${intent.id}`, return_url: intent.returnUrl },
-          }
-        : null,
+    next_action: nextAction(intent, baseUrl),
     on_behalf_of: null,
     payment_method:
       expand.includes('payment_method') && method !== undefined ? methodObject(method) : intent.method,
@@ -142,6 +128,20 @@ export function intentObject(
     status: intent.status,
     transfer_data: null,
     transfer_group: null,
+  };
+}
+
+function lastError({ lastError: error }: BookedIntent) {
+  if (error === null) return null;
+  const { code, declineCode, message } = error;
+  return { type: 'card_error', code, ...(declineCode !== null && { decline_code: declineCode }), message };
+}
+
+function nextAction(intent: BookedIntent, baseUrl: string) {
+  if (intent.status !== 'requires_action') return null;
+  return {
+    type: 'redirect_to_url',
+    redirect_to_url: { url: `${baseUrl}/confirm/${intent.id}`, return_url: intent.returnUrl },
   };
 }
 

@@ -3,7 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '#shared/clock.ts';
 import { answerPage, type PageAnswer } from './answer-page.ts';
-import { API_ROUTES, type ApiAnswer, type ApiRoute, invalidRequest } from './api-routes.ts';
+import {
+  API_ROUTES,
+  type ApiAnswer,
+  type ApiRoute,
+  type ApiSurroundings,
+  invalidRequest,
+} from './api-routes.ts';
 import { type FormObject, readForm } from './form-body.ts';
 import { Payments } from './payments.ts';
 import { StripeBook } from './stripe-book.ts';
@@ -49,7 +55,7 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
       (body) => {
         const place = new URL(request.url ?? '/', 'http://localhost');
         if (place.pathname.startsWith('/v1/')) {
-          const answer = answerApi(request, place, body);
+          const answer = answerApi(api, options, request, place, body);
           book.changed();
           return sendJson(response, answer);
         }
@@ -59,45 +65,6 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
       () => sendJson(response, invalidRequest('The body is too large.')),
     );
   });
-
-  function answerApi(request: IncomingMessage, place: URL, body: string): ApiAnswer {
-    if (request.headers.authorization !== `Bearer ${options.secretKey}`)
-      return { status: 401, body: { error: { type: 'invalid_request_error', message: 'Invalid API Key.' } } };
-    const matches = (route: ApiRoute) => route.method === request.method && route.path.test(place.pathname);
-    const route = API_ROUTES.find(matches);
-    if (route === undefined)
-      return {
-        status: 404,
-        body: { error: { type: 'invalid_request_error', message: 'Unrecognized URL.' } },
-      };
-    const form = readForm(request.method === 'GET' ? place.search.slice(1) : body);
-    const problems = route.parameters ? (options.checkParameters?.(route.parameters, form) ?? []) : [];
-    if (problems.length > 0) return invalidRequest(problems.join('; '));
-    const id = route.path.exec(place.pathname)?.[1] ?? '';
-    const key = request.headers['idempotency-key'];
-    if (request.method === 'GET' || typeof key !== 'string') return route.handle(api, form, id);
-    return replayed(key, `${place.pathname} ${body}`, () => route.handle(api, form, id));
-  }
-
-  /** The same key gets the same answer; with other parameters it is an error. */
-  function replayed(key: string, request: string, handle: () => ApiAnswer): ApiAnswer {
-    const digest = createHash('sha256').update(request).digest('base64url');
-    const known = book.replays[key];
-    if (known !== undefined && known.request !== digest)
-      return {
-        status: 400,
-        body: {
-          error: {
-            type: 'idempotency_error',
-            message: 'Keys for idempotent requests can only be used with the same parameters.',
-          },
-        },
-      };
-    if (known !== undefined) return { status: known.status, body: JSON.parse(known.body) };
-    const answer = handle();
-    book.replays[key] = { request: digest, status: answer.status, body: JSON.stringify(answer.body) };
-    return answer;
-  }
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -116,6 +83,42 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function answerApi(
+  api: ApiSurroundings,
+  options: FakeStripeOptions,
+  request: IncomingMessage,
+  place: URL,
+  body: string,
+): ApiAnswer {
+  if (request.headers.authorization !== `Bearer ${options.secretKey}`)
+    return { status: 401, body: { error: { type: 'invalid_request_error', message: 'Invalid API Key.' } } };
+  const matches = (route: ApiRoute) => route.method === request.method && route.path.test(place.pathname);
+  const route = API_ROUTES.find(matches);
+  if (route === undefined)
+    return { status: 404, body: { error: { type: 'invalid_request_error', message: 'Unrecognized URL.' } } };
+  const form = readForm(request.method === 'GET' ? place.search.slice(1) : body);
+  const problems = route.parameters ? (options.checkParameters?.(route.parameters, form) ?? []) : [];
+  if (problems.length > 0) return invalidRequest(problems.join('; '));
+  const id = route.path.exec(place.pathname)?.[1] ?? '';
+  const key = request.headers['idempotency-key'];
+  if (request.method === 'GET' || typeof key !== 'string') return route.handle(api, form, id);
+  return replayed(api.book, key, `${place.pathname} ${body}`, () => route.handle(api, form, id));
+}
+
+/** The same key gets the same answer; with other parameters it is an error. */
+function replayed(book: StripeBook, key: string, request: string, handle: () => ApiAnswer): ApiAnswer {
+  const digest = createHash('sha256').update(request).digest('base64url');
+  const known = book.replays[key];
+  if (known !== undefined && known.request !== digest) {
+    const message = 'Keys for idempotent requests can only be used with the same parameters.';
+    return { status: 400, body: { error: { type: 'idempotency_error', message } } };
+  }
+  if (known !== undefined) return { status: known.status, body: JSON.parse(known.body) };
+  const answer = handle();
+  book.replays[key] = { request: digest, status: answer.status, body: JSON.stringify(answer.body) };
+  return answer;
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
