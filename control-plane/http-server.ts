@@ -9,6 +9,8 @@ import { describeFault } from './describe-fault.ts';
 import type { ApiResources } from './graphql/request-context.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
 import type { HttpRoute } from './http-route.ts';
+import { SIGN_IN_PATH } from './people/open-sign-in.ts';
+import { serveSignIn } from './people/serve-sign-in.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -41,11 +43,14 @@ export async function startApiServer(
     /** Origins of consoles whose pages may call the API. */
     readonly consoleOrigins: readonly string[];
     readonly routes?: readonly HttpRoute[];
+    /** Where browsers and mail links find this server; without a path. */
+    readonly publicUrl: string;
   },
 ): Promise<ApiServer> {
   const graphql = createGraphqlHandler(resources, options);
   const trustedProxies = new AddressRanges(options.trustedProxies);
   const consoleOrigins = new Set(options.consoleOrigins);
+  const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -59,9 +64,22 @@ export async function startApiServer(
       response.setHeader('x-content-type-options', 'nosniff');
       if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      const { socket } = request;
+      response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
       if (serveRoute(options.routes ?? [], path, request, response, options.logger)) return;
+      const clientAddress = clientAddressOf(
+        socket.remoteAddress ?? '',
+        forwardedFor(request),
+        trustedProxies,
+      );
+      if (path.startsWith(`${SIGN_IN_PATH}/`))
+        return void serveSignIn(resources.signIn, request, response, {
+          publicUrl: options.publicUrl,
+          clientAddress,
+          ownOrigins,
+        }).catch(() => response.destroy());
       if (path !== '/graphql')
         return refuse(response, requestId, 404, 'NOT_FOUND', 'Nothing is served here.');
       if (request.method === 'POST' && !isJson(request))
@@ -72,13 +90,6 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
-      const { socket } = request;
-      response.once('finish', () => dropUnreadBody(request, socket));
-      const clientAddress = clientAddressOf(
-        socket.remoteAddress ?? '',
-        forwardedFor(request),
-        trustedProxies,
-      );
       return void graphql(request, response, { requestId, clientAddress });
     },
   );
@@ -98,8 +109,6 @@ function serveRoute(
   for (const route of routes) {
     const matched = route.method === request.method ? route.path.exec(path) : null;
     if (matched === null) continue;
-    const { socket } = request;
-    response.once('finish', () => dropUnreadBody(request, socket));
     Promise.resolve(route.handle(request, response, matched)).catch((error: unknown) => {
       logger.error({ fault: describeFault(error) }, 'A request failed');
       if (!response.headersSent) answer(response, 500, { error: 'Something went wrong on our side.' });

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -16,43 +17,64 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { JobQueues }, { openBilling }, { billingRoutes }] = await Promise.all([
-    import('./http-server.ts'),
-    import('./jobs/job-queues.ts'),
-    import('./billing/billing-part.ts'),
-    import('./billing/http-routes.ts'),
-  ]);
+  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
+    await Promise.all([
+      import('./http-server.ts'),
+      import('./mail/open-mailbox.ts'),
+      import('./people/open-sign-in.ts'),
+      import('./rate-limit.ts'),
+      import('./billing/open-payments.ts'),
+    ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
-  const { sealingKey } = settings;
-  const queues = new JobQueues(settings.redisUrl, logger);
-  const billing = settings.billing && openBilling(clients.database, settings.billing);
-  const server = await startApiServer(
+  const { database } = clients;
+  const { sealingKey, publicUrl, consoleOrigins } = settings;
+  const development = settings.mode === 'development';
+  const mailbox = openMailbox(
     {
-      database: clients.database,
-      redis: link.client,
-      sealingKey,
-      queues,
-      ...(billing && { billing }),
+      smtpUrl: settings.smtpUrl,
+      from: settings.mailFrom,
+      outbox: development ? path.join(settings.home, 'outbox') : null,
     },
+    logger,
+  );
+  const rateLimiter = new RateLimiter(link.client, systemClock);
+  const signIn = openSignIn({
+    database,
+    sealingKey,
+    mailbox,
+    rateLimiter,
+    logger,
+    publicUrl,
+    consoleOrigins,
+    development,
+  });
+  const payments = openPayments(
+    { database, redisUrl: settings.redisUrl, sealingKey, logger },
+    settings.billing,
+  );
+  const server = await startApiServer(
+    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
     {
-      routes: billing ? billingRoutes({ billing, queues, sealingKey, logger }) : [],
-      development: settings.mode === 'development',
+      routes: payments.routes,
+      development,
       logger,
       bindAddress: settings.bindAddress,
       port: settings.controlPlanePort,
       trustedProxies: settings.trustedProxies,
-      consoleOrigins: settings.consoleOrigins,
+      consoleOrigins,
+      publicUrl,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
   return {
     close: async () => {
       await server.close();
-      await queues.close();
+      await payments.resources.queues.close();
+      await mailbox.close();
       link.close();
       await clients.close();
     },

@@ -22,6 +22,11 @@ export const USER_ERRORS = {
   SUSPENDED_BY_OPERATOR: 'An operator has suspended the account, so only an operator can activate it.',
   NOT_A_PARTNER: 'Only a partner account owns customer accounts.',
   INSUFFICIENT_CREDIT: 'The account that gives has less credit than that.',
+  ALREADY_MEMBER: 'This person is a member already.',
+  INVITATION_INVALID:
+    'The invitation is unknown, used, revoked or expired, or it is for another e-mail address.',
+  LAST_OWNER: 'An account keeps at least one owner.',
+  ACCOUNT_LIMIT_REACHED: 'The person has as many accounts as one may open.',
   IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',
 } as const;

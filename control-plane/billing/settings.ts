@@ -12,7 +12,7 @@ const MAX_CENTS = 99_999_999;
  */
 export function readBillingSettings(
   environment: Environment,
-  controlPlaneUrl: string,
+  publicUrl: string,
   problems: string[],
 ): BillingSettings | null {
   const text = (name: string): string | undefined => environment[name]?.trim() || undefined;
@@ -44,7 +44,7 @@ export function readBillingSettings(
     stripeSecretKey,
     stripeWebhookSecret: stripeWebhookSecret ?? '',
     stripeApiBase: text('STRIPE_API_BASE') ?? null,
-    publicUrl: (text('CONTROL_PLANE_URL') ?? controlPlaneUrl).replace(/\/+$/, ''),
+    publicUrl,
     minTopUpCents: cents('TOP_UP_MIN_USD', 1_000),
     maxTopUpCents: cents('TOP_UP_MAX_USD', 500_000),
     feeBasisPoints: whole('TOP_UP_FEE_BASIS_POINTS', { from: 0, to: 10_000 }, 550),
@@ -54,10 +54,7 @@ export function readBillingSettings(
   };
   if (settings.minTopUpCents > settings.maxTopUpCents)
     problems.push('TOP_UP_MIN_USD must not be above TOP_UP_MAX_USD');
-  for (const [name, url] of [
-    ['STRIPE_API_BASE', settings.stripeApiBase],
-    ['CONTROL_PLANE_URL', settings.publicUrl],
-  ] as const)
-    if (url !== null && !URL.canParse(url)) problems.push(`${name} must be an http or https URL`);
+  if (settings.stripeApiBase !== null && !URL.canParse(settings.stripeApiBase))
+    problems.push('STRIPE_API_BASE must be an http or https URL');
   return settings;
 }

@@ -5,6 +5,9 @@ import type { AccountAccess } from '../accounts/account-access.ts';
 import { type Actor, accountsWithin, reachOf } from '../accounts/authorize.ts';
 import type { BillingContext } from '../billing/billing-context.ts';
 import type { JobQueues } from '../jobs/job-queues.ts';
+import type { Mailbox } from '../mail/open-mailbox.ts';
+import type { SignIn } from '../people/open-sign-in.ts';
+import type { RateLimiter } from '../rate-limit.ts';
 import { unauthenticated } from './api-error.ts';
 import { uuidOf } from './global-ids.ts';
 import { permissionIn, rootRuleOf } from './permission-table.ts';
@@ -17,6 +20,9 @@ export interface ApiResources {
   readonly database: Database;
   readonly redis: Redis;
   readonly sealingKey: SealingKey;
+  readonly mailbox: Mailbox;
+  readonly signIn: SignIn;
+  readonly rateLimiter: RateLimiter;
 }
 
 /** What one GraphQL request knows about itself. */

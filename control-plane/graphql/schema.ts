@@ -7,6 +7,8 @@ import './credit-allocation.ts';
 import './job-queue.ts';
 import './ledger.ts';
 import './management-token.ts';
+import './member.ts';
+import './member-mutations.ts';
 import './model.ts';
 import './model-alias.ts';
 import './payment-method.ts';

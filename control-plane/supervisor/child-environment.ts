@@ -21,7 +21,7 @@ export interface FakeStripeFacts {
   readonly webhookSecret: string;
 }
 
-const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN'];
+const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN', 'SMTP_URL'];
 const VENDOR_VARIABLES = VENDORS.flatMap(({ environmentPrefix }) => [
   `${environmentPrefix}_API_KEY`,
   `${environmentPrefix}_BASE_URL`,

@@ -72,6 +72,24 @@ const EDGE: readonly SettingRow[] = [
     fallback: 'none',
     meaning: 'Web pages of other origins that may call the GraphQL API, such as a console',
   },
+  {
+    name: 'CONTROL_PLANE_URL',
+    allowed: 'an origin',
+    fallback: 'http://127.0.0.1 and the port',
+    meaning: 'Where browsers and links in mails find the control plane; https in production',
+  },
+  {
+    name: 'SMTP_URL',
+    allowed: 'smtp:// or smtps://, with user and password',
+    fallback: 'files in `outbox/` of the state folder; no mail in production',
+    meaning: 'The server that sends mail: confirmations, invitations, new passwords',
+  },
+  {
+    name: 'MAIL_FROM',
+    allowed: 'an e-mail address, with a name if you like',
+    fallback: 'CrossModel <no-reply@localhost>',
+    meaning: 'The sender of mail',
+  },
 ];
 
 const STORES: readonly SettingRow[] = [
@@ -160,7 +178,7 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'UPSTREAM_IDLE_TIMEOUT_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '120000',
+    '300000',
     'How long a provider may be silent within an answer',
   ),
   wholeNumber(
@@ -172,8 +190,8 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'KEEP_ALIVE_AFTER_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '10000',
-    'Silence after which a streaming client is sent a comment',
+    '9000',
+    'Silence after which a streaming client is sent a keep-alive',
   ),
 ];
 
@@ -252,12 +270,6 @@ const PAYMENTS: readonly SettingRow[] = [
     allowed: 'http:// or https://',
     fallback: 'Stripe',
     meaning: "Another place that speaks Stripe's API",
-  },
-  {
-    name: 'CONTROL_PLANE_URL',
-    allowed: 'http:// or https://',
-    fallback: 'http://127.0.0.1 and the port',
-    meaning: "Where customers' browsers reach the control plane: return pages and documents",
   },
   {
     name: 'TOP_UP_MIN_USD',
