@@ -5,8 +5,12 @@ import type { Logger } from 'pino';
 import { AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
+import { describeFault } from './describe-fault.ts';
 import type { ApiResources } from './graphql/request-context.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
+import type { HttpRoute } from './http-route.ts';
+import { SIGN_IN_PATH } from './people/open-sign-in.ts';
+import { serveSignIn } from './people/serve-sign-in.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -26,7 +30,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Serves `/graphql`, `/healthz` and `/readyz` on `node:http`. Resolves once it listens. */
+/** Serves `/graphql`, `/healthz`, `/readyz` and further routes on `node:http`. Resolves once it listens. */
 export async function startApiServer(
   resources: ApiResources,
   options: {
@@ -38,11 +42,15 @@ export async function startApiServer(
     readonly trustedProxies: readonly string[];
     /** Origins of consoles whose pages may call the API. */
     readonly consoleOrigins: readonly string[];
+    readonly routes?: readonly HttpRoute[];
+    /** Where browsers and mail links find this server; without a path. */
+    readonly publicUrl: string;
   },
 ): Promise<ApiServer> {
   const graphql = createGraphqlHandler(resources, options);
   const trustedProxies = new AddressRanges(options.trustedProxies);
   const consoleOrigins = new Set(options.consoleOrigins);
+  const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -56,8 +64,22 @@ export async function startApiServer(
       response.setHeader('x-content-type-options', 'nosniff');
       if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
       const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      const { socket } = request;
+      response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
+      if (serveRoute(options.routes ?? [], path, request, response, options.logger)) return;
+      const clientAddress = clientAddressOf(
+        socket.remoteAddress ?? '',
+        forwardedFor(request),
+        trustedProxies,
+      );
+      if (path.startsWith(`${SIGN_IN_PATH}/`))
+        return void serveSignIn(resources.signIn, request, response, {
+          publicUrl: options.publicUrl,
+          clientAddress,
+          ownOrigins,
+        }).catch(() => response.destroy());
       if (path !== '/graphql')
         return refuse(response, requestId, 404, 'NOT_FOUND', 'Nothing is served here.');
       if (request.method === 'POST' && !isJson(request))
@@ -68,19 +90,33 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
-      const { socket } = request;
-      response.once('finish', () => dropUnreadBody(request, socket));
-      const clientAddress = clientAddressOf(
-        socket.remoteAddress ?? '',
-        forwardedFor(request),
-        trustedProxies,
-      );
       return void graphql(request, response, { requestId, clientAddress });
     },
   );
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+/** Serves the route of this path, if there is one. */
+function serveRoute(
+  routes: readonly HttpRoute[],
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  logger: Logger,
+): boolean {
+  for (const route of routes) {
+    const matched = route.method === request.method ? route.path.exec(path) : null;
+    if (matched === null) continue;
+    Promise.resolve(route.handle(request, response, matched)).catch((error: unknown) => {
+      logger.error({ fault: describeFault(error) }, 'A request failed');
+      if (!response.headersSent) answer(response, 500, { error: 'Something went wrong on our side.' });
+      else response.destroy();
+    });
+    return true;
+  }
+  return false;
 }
 
 function forwardedFor({ headers }: IncomingMessage): string | undefined {

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { isAddressRange } from '#shared/address-range.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
+import type { BillingSettings } from './billing/billing-settings.ts';
+import { readBillingSettings } from './billing/settings.ts';
 import { parseBaseUrl, VENDORS } from './catalog/vendors.ts';
 
 /** What the environment says about one vendor; at least one of the two is set. */
@@ -31,6 +33,13 @@ export interface ControlPlaneSettings {
   readonly trustedProxies: readonly string[];
   /** Origins whose pages may call the API with a session. */
   readonly consoleOrigins: readonly string[];
+  /** `null`: no payments are taken. */
+  readonly billing: BillingSettings | null;
+  /** Where browsers and mail links find the control plane; an origin. */
+  readonly publicUrl: string;
+  /** The mail server; `null`: files in the state folder in development, no mail in production. */
+  readonly smtpUrl: string | null;
+  readonly mailFrom: string;
 }
 
 /** The settings are wrong; the message names each wrong one and is meant to be read by a person. */
@@ -78,6 +87,12 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'IP addresses and CIDR ranges',
       problems,
     ),
+    publicUrl: readPublicUrl(environment, mode, problems),
+    smtpUrl:
+      text(environment, 'SMTP_URL') === undefined
+        ? null
+        : connectionUrl(environment, 'SMTP_URL', ['smtp:', 'smtps:'], problems),
+    mailFrom: text(environment, 'MAIL_FROM') ?? 'CrossModel <no-reply@localhost>',
     consoleOrigins: list(
       environment,
       'CONSOLE_ORIGINS',
@@ -85,6 +100,7 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'origins such as https://console.example.com',
       problems,
     ),
+    billing: readBillingSettings(environment, readPublicUrl(environment, mode, []), problems),
   };
   const { sealingKey } = settings;
   if (problems.length > 0 || sealingKey === undefined)
@@ -156,6 +172,20 @@ function list(
     .filter((part) => part !== '');
   if (!parts.every(accepts)) problems.push(`${name} must be a list of ${what}, with commas`);
   return parts;
+}
+
+function readPublicUrl(
+  environment: Environment,
+  mode: ControlPlaneSettings['mode'],
+  problems: string[],
+): string {
+  const given = text(environment, 'CONTROL_PLANE_URL');
+  const port = text(environment, 'CONTROL_PLANE_PORT') ?? String(DEFAULT_CONTROL_PLANE_PORT);
+  if (given === undefined) return `http://127.0.0.1:${port}`;
+  if (!isOrigin(given)) problems.push('CONTROL_PLANE_URL must be an origin such as https://api.example.com');
+  if (mode === 'production' && !given.startsWith('https:'))
+    problems.push('CONTROL_PLANE_URL must begin with https:// in production');
+  return given;
 }
 
 function isOrigin(text: string): boolean {

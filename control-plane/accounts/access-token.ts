@@ -2,9 +2,9 @@ import { createHash, randomInt } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const RANDOM_LENGTH = 40;
-const PREFIXES = { management: 'cmt_', operator: 'cmo_' } as const;
+const PREFIXES = { management: 'cmt_', operator: 'cmo_', invitation: 'cmi_' } as const;
 
-/** `cmt_` or `cmo_` + 40 random base62 characters (238 bits). Shown once, stored only as its digest. */
+/** `cmt_`, `cmo_` or `cmi_` + 40 random base62 characters (238 bits). Shown once, stored only as its digest. */
 export function mintAccessToken(kind: keyof typeof PREFIXES): { secret: string; digest: string } {
   let random = '';
   for (let index = 0; index < RANDOM_LENGTH; index += 1) random += ALPHABET[randomInt(ALPHABET.length)];

@@ -1,6 +1,6 @@
 import type { Database } from '#db/client.ts';
 import { type Actor, findPartnersOf, ownAccountIds, permissionsIn, reachOf } from './authorize.ts';
-import { ALL_PERMISSIONS, includesPermission, type Permission } from './permissions.ts';
+import { ALL_PERMISSIONS, includesPermission, type Permission, type Role } from './permissions.ts';
 
 /**
  * What the caller of one request may do in which account. Own accounts are known from the start; whether another one is a
@@ -8,7 +8,7 @@ import { ALL_PERMISSIONS, includesPermission, type Permission } from './permissi
  */
 export class AccountAccess {
   readonly #database: Database;
-  readonly #actor: Actor | undefined;
+  #actor: Actor | undefined;
   /** Account → the own account through which it is reached; `null`: not reached. */
   readonly #through = new Map<string, string | null>();
 
@@ -26,6 +26,13 @@ export class AccountAccess {
     if (unknown.length === 0) return;
     const partners = own.length === 0 ? undefined : await findPartnersOf(this.#database, unknown, own);
     for (const accountId of unknown) this.#through.set(accountId, partners?.get(accountId) ?? null);
+  }
+
+  /** The caller has just become a member: what the rest of this request reads counts with it. */
+  joined(accountId: string, role: Role): void {
+    if (this.#actor?.kind !== 'user') return;
+    this.#actor = { ...this.#actor, roles: new Map([...this.#actor.roles, [accountId, role]]) };
+    this.#through.set(accountId, accountId);
   }
 
   /** Whether the caller may see anything of the account at all. {@link learn} it first. */

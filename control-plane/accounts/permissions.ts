@@ -11,7 +11,8 @@ export const PERMISSIONS = {
   'billing:read': 'See balance and ledger.',
   'billing:write': "Move a partner's credit to its customer accounts and back.",
   'members:read': 'See members and invitations.',
-  'members:write': 'Invite, remove and re-role members.',
+  'members:write': 'Invite, remove and re-role members who are no owners.',
+  'owners:write': 'Make and remove owners.',
   'tokens:read': 'See management tokens, never their secrets.',
   'tokens:write': 'Make and revoke management tokens, with no more scopes than one has.',
   'audit:read': 'See the audit log.',
@@ -28,7 +29,9 @@ export type Role = (typeof ROLES)[number];
 
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   owner: ALL_PERMISSIONS,
-  admin: ALL_PERMISSIONS.filter((permission) => permission !== 'billing:write'),
+  admin: ALL_PERMISSIONS.filter(
+    (permission) => permission !== 'billing:write' && permission !== 'owners:write',
+  ),
   developer: ['accounts:read', 'keys:write', 'usage:read', 'members:read'],
   billing: ['accounts:read', 'billing:write', 'usage:read', 'members:read'],
   viewer: ['accounts:read', 'keys:read', 'usage:read', 'members:read'],

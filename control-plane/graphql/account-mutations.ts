@@ -74,8 +74,8 @@ builder.mutationFields((t) => ({
     type: accountPayload('AccountCreatePayload', 'The result of `accountCreate`.'),
     description: 'Opens an account: operators any, partners a customer account of their own.',
     args: { input: t.arg({ type: createInput, required: true, description: 'The account.' }) },
-    resolve: (_root, { input }, context) =>
-      runMutation(
+    resolve: async (_root, { input }, context) => {
+      const payload = await runMutation(
         context,
         { mutation: 'accountCreate', input, keyRequired: typeof input.creditUsd === 'string' },
         (tx, { idempotencyKey }) =>
@@ -89,7 +89,10 @@ builder.mutationFields((t) => ({
             creditUsd: input.creditUsd ?? null,
             idempotencyKey,
           }),
-      ),
+      );
+      if (payload.value && input.partnerId == null) context.access.joined(payload.value.accountId, 'owner');
+      return payload;
+    },
   }),
   accountUpdate: t.field({
     type: accountPayload('AccountUpdatePayload', 'The result of `accountUpdate`.'),

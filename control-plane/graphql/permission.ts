@@ -20,7 +20,7 @@ export const memberRole = builder.enumType('MemberRole', {
   description: 'What a member may do in an account.',
   values: {
     OWNER: { value: 'owner', description: 'Everything.' },
-    ADMIN: { value: 'admin', description: 'Everything but moving credit.' },
+    ADMIN: { value: 'admin', description: 'Everything but moving credit and making owners.' },
     DEVELOPER: { value: 'developer', description: 'Makes keys and aliases, sees usage.' },
     BILLING: { value: 'billing', description: 'Sees balance, ledger and usage, moves credit.' },
     VIEWER: { value: 'viewer', description: 'Sees keys and usage.' },

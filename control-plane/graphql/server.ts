@@ -7,6 +7,8 @@ import type { Logger } from 'pino';
 import { AccountAccess } from '../accounts/account-access.ts';
 import { authenticateToken } from '../accounts/authenticate-token.ts';
 import { describeFault } from '../describe-fault.ts';
+import { authenticateSession } from '../people/authenticate-session.ts';
+import { isOwnPage } from '../people/own-page.ts';
 import { apiError, isGraphqlError, unauthenticated } from './api-error.ts';
 import { queryLimits } from './query-limits.ts';
 import type { ApiResources, RequestContext } from './request-context.ts';
@@ -22,6 +24,8 @@ export interface ServerContext {
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 /** For log lines of places that Yoga calls without its context. */
 const requestIds = new AsyncLocalStorage<string>();
+/** Part of the names of the session cookie, with and without its `__Secure-`. */
+const SESSION_COOKIE = 'crossmodel.session_token=';
 const BEARER = /^Bearer +(\S+)$/i;
 
 const WELCOME_QUERY = `# Put your token into the headers below: {"authorization": "Bearer <token>"}
@@ -42,8 +46,14 @@ export type GraphqlHandler = (
 /** The GraphQL endpoint as a request handler for `node:http`. */
 export function createGraphqlHandler(
   resources: ApiResources,
-  options: { readonly development: boolean; readonly logger: Logger },
+  options: {
+    readonly development: boolean;
+    readonly logger: Logger;
+    readonly publicUrl: string;
+    readonly consoleOrigins: readonly string[];
+  },
 ): GraphqlHandler {
+  const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
   const yoga = createYoga<ServerContext, RequestContext>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -55,7 +65,7 @@ export function createGraphqlHandler(
     maxRequestBodySize: MAX_BODY_BYTES,
     logging: false,
     context: async ({ request, requestId, clientAddress }) => {
-      const actor = await identify(resources, request.headers.get('authorization'), clientAddress);
+      const actor = await identify(resources, request, { clientAddress, ownOrigins });
       return {
         ...resources,
         requestId,
@@ -77,17 +87,33 @@ export function createGraphqlHandler(
   };
 }
 
-/** No token is an anonymous caller, to whom every field is closed; a wrong one is refused before anything runs. */
+/**
+ * A token goes before a session. Neither is an anonymous caller, to whom every field is closed; a wrong token is refused
+ * before anything runs.
+ */
 async function identify(
-  { database }: ApiResources,
-  authorization: string | null,
-  clientAddress: string,
+  { database, signIn }: ApiResources,
+  request: Request,
+  from: { readonly clientAddress: string; readonly ownOrigins: ReadonlySet<string> },
 ): Promise<RequestContext['actor']> {
-  if (authorization === null) return undefined;
-  const token = BEARER.exec(authorization)?.[1];
-  const actor = token === undefined ? undefined : await authenticateToken(database, token, clientAddress);
-  if (!actor) throw unauthenticated();
-  return actor;
+  const authorization = request.headers.get('authorization');
+  if (authorization !== null) {
+    const token = BEARER.exec(authorization)?.[1];
+    const actor =
+      token === undefined ? undefined : await authenticateToken(database, token, from.clientAddress);
+    if (!actor) throw unauthenticated();
+    return actor;
+  }
+  const cookie = request.headers.get('cookie');
+  if (cookie === null || !cookie.includes(SESSION_COOKIE)) return undefined;
+  const page = {
+    origin: request.headers.get('origin') ?? undefined,
+    fetchSite: request.headers.get('sec-fetch-site') ?? undefined,
+  };
+  // Only POST: what a link can make a browser do must do nothing.
+  if (request.method !== 'POST' || !isOwnPage(page, from.ownOrigins))
+    throw apiError('FORBIDDEN', 'A session works only from pages of this installation.', 403);
+  return await authenticateSession(database, signIn, cookie);
 }
 
 /** Errors made for the caller pass; everything else is a fault of ours, which is logged and not shown. */

@@ -12,6 +12,12 @@ const PREFIX_WITHOUT_ISSUER = 'cm1.';
 const FAMILIES: readonly string[] = ['chat', 'responses', 'messages', 'gemini'];
 const ID_MARK = '__cm1_';
 
+/**
+ * Stands where Anthropic keeps the encrypted place of a web citation, in citations of other providers: a client that returns
+ * them to Anthropic is not to be refused for them.
+ */
+export const FOREIGN_CITATION = `${PREFIX}citation`;
+
 /** Bytes that a body holds whenever it holds an envelope. */
 export const ENVELOPE_TRACES: readonly string[] = [PREFIX, PREFIX_WITHOUT_ISSUER, ID_MARK];
 

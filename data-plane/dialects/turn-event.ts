@@ -1,5 +1,6 @@
 import type { Fault } from '#shared/fault.ts';
 import type { ProviderProtocol } from '#shared/usage-record.ts';
+import type { Citation } from './citation.ts';
 import type { FinishReason, JsonObject, ProviderSignature, TurnUsage } from './turn.ts';
 
 /**
@@ -44,16 +45,7 @@ export type TurnEvent =
   /** Arrives before the part's end; a reasoning part may hold nothing else. */
   | { readonly kind: 'part_signature'; readonly index: number; readonly signature: ProviderSignature }
   /** A citation that belongs to the text part `index`. */
-  | {
-      readonly kind: 'part_citation';
-      readonly index: number;
-      readonly url?: string;
-      readonly title?: string;
-      readonly citedText?: string;
-      /** Where in the part's text the cited passage lies, in UTF-16 units. */
-      readonly startIndex?: number;
-      readonly endIndex?: number;
-    }
+  | ({ readonly kind: 'part_citation'; readonly index: number } & Citation)
   | { readonly kind: 'part_end'; readonly index: number }
   /** A block that only `family` knows; other dialects leave it out and say so. */
   | {

@@ -42,6 +42,8 @@ export class SseFrames {
   #seenCarriageReturn = false;
   /** The last byte of the previous line was a CR, so an LF here still belongs to it. */
   #afterCarriageReturn = false;
+  /** Lines were seen to end in CRLF, so a CR at the end of a piece is half a line end: the event is whole with its LF. */
+  #usesCrLf = false;
   #eventStart = 0;
   #eventEnd = 0;
   #finishing = false;
@@ -133,13 +135,22 @@ export class SseFrames {
       if (this.bytes[at] === LINE_FEED && at === this.#lineStart) {
         at += 1;
         this.#lineStart = at;
+        this.#usesCrLf = true;
       }
     }
     for (; at < this.#limit; at += 1) {
       const byte = this.bytes[at];
       if (byte === LINE_FEED) return at + 1;
       if (byte === CARRIAGE_RETURN) {
-        if (at + 1 < this.#limit) return this.bytes[at + 1] === LINE_FEED ? at + 2 : at + 1;
+        if (at + 1 < this.#limit) {
+          if (this.bytes[at + 1] !== LINE_FEED) return at + 1;
+          this.#usesCrLf = true;
+          return at + 2;
+        }
+        if (this.#usesCrLf && !this.#finishing) {
+          this.#searchFrom = at;
+          return -1;
+        }
         this.#afterCarriageReturn = true;
         return at + 1;
       }

@@ -6,9 +6,15 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { mintAccessToken } from '#control-plane/accounts/access-token.ts';
 import { ensureOperatorToken } from '#control-plane/accounts/ensure-operator-token.ts';
+import type { BillingSettings } from '#control-plane/billing/billing-settings.ts';
+import { openPayments } from '#control-plane/billing/open-payments.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
+import type { Mail, Mailbox } from '#control-plane/mail/open-mailbox.ts';
+import { openSignIn } from '#control-plane/people/open-sign-in.ts';
+import { RateLimiter } from '#control-plane/rate-limit.ts';
 import type { Database, Sql } from '#db/client.ts';
+import { systemClock } from '#shared/clock.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import { testDatabaseUrl, testRedisUrl } from '#test/setup/test-backends.ts';
@@ -18,6 +24,9 @@ const errorShape = z.object({
   path: z.array(z.union([z.string(), z.number()])).optional(),
   extensions: z.object({ code: z.string(), requestId: z.string() }).partial().optional(),
 });
+
+/** Where browsers would find the API; links in mails begin with it. */
+export const PUBLIC_URL = 'http://api.example.com';
 
 export interface Answer {
   readonly status: number;
@@ -36,6 +45,8 @@ export interface TestApi {
   readonly operatorToken: string;
   /** SQL statements sent through the API's own connection so far. */
   readonly statements: string[];
+  /** Mail that has left, oldest first. */
+  readonly mails: Mail[];
   /** Everything the API has logged. */
   readonly logLines: string[];
   call(
@@ -54,7 +65,9 @@ export interface TestApi {
 }
 
 /** The real API on a port of its own, with the test file's Postgres and Redis, the seeded catalog and an operator. */
-export async function startTestApi(options: { development?: boolean } = {}): Promise<TestApi> {
+export async function startTestApi(
+  options: { development?: boolean; strictSignIn?: boolean; billing?: BillingSettings } = {},
+): Promise<TestApi> {
   const statements: string[] = [];
   const logLines: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
@@ -69,15 +82,36 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
     ensureOperatorToken(tx, { name: `test-${randomUUID()}`, secret: operatorToken }),
   );
   await seedCatalog(database);
+  const mails: Mail[] = [];
+  const mailbox: Mailbox = { post: (mail) => void mails.push(mail), close: async () => undefined };
+  const rateLimiter = new RateLimiter(link.client, systemClock);
+  const consoleOrigins = ['https://console.example.com'];
+  const development = options.development ?? false;
+  const signIn = openSignIn({
+    database,
+    sealingKey,
+    mailbox,
+    rateLimiter,
+    logger,
+    publicUrl: PUBLIC_URL,
+    consoleOrigins,
+    development: options.strictSignIn !== true,
+  });
+  const payments = openPayments(
+    { database, redisUrl: await testRedisUrl(), sealingKey, logger },
+    options.billing ?? null,
+  );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey },
+    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
     {
-      development: options.development ?? false,
+      routes: payments.routes,
+      development,
       logger,
       bindAddress: '127.0.0.1',
       port: 0,
       trustedProxies: ['127.0.0.1'],
-      consoleOrigins: ['https://console.example.com'],
+      consoleOrigins,
+      publicUrl: PUBLIC_URL,
     },
   );
   const url = `http://127.0.0.1:${server.port}/graphql`;
@@ -119,6 +153,7 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
     sealingKey,
     operatorToken,
     statements,
+    mails,
     logLines,
     call,
     mutate,
@@ -140,6 +175,7 @@ export async function startTestApi(options: { development?: boolean } = {}): Pro
     },
     close: async () => {
       await server.close();
+      await payments.resources.queues.close();
       link.close();
       await Promise.all([client.end(), sql.end()]);
     },

@@ -87,12 +87,25 @@ describe('SseFrames', () => {
     for (const [text, complete] of [
       ['data: 1\n', false],
       ['\n', true],
-      ['data: 2\r\n\r', true],
-      ['\n', false],
+      ['data: 2\r\r', true],
     ] as const) {
       frames.push(Buffer.from(text));
       expect(frames.next(), JSON.stringify(text)).toBe(complete);
       expect(frames.next()).toBe(false);
+    }
+  });
+
+  it('keeps the two bytes of a line end together where a stream writes two', () => {
+    const frames = new SseFrames();
+    for (const [text, event] of [
+      ['data: 1\r\n\r', undefined],
+      ['\n', 'data: 1\r\n\r\n'],
+      ['data: 2\r\n\r', undefined],
+      ['\ndata: 3\r\n', 'data: 2\r\n\r\n'],
+    ] as const) {
+      frames.push(Buffer.from(text));
+      expect(frames.next(), JSON.stringify(text)).toBe(event !== undefined);
+      if (event !== undefined) expect(frames.bytes.toString('utf8', frames.start, frames.end)).toBe(event);
     }
   });
 

@@ -1,3 +1,4 @@
+import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
 import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
@@ -16,6 +17,8 @@ interface StartedPart {
   /** See {@link ChoiceProgress.place}. */
   readonly place: number;
   text: string;
+  /** Length of the choice's text before this part. */
+  readonly textBefore: number;
 }
 
 /** How far a choice has come. */
@@ -39,7 +42,7 @@ export class AnswerDeltas {
   readonly #parts = new Map<number, StartedPart>();
   readonly #choices = new Map<number, ChoiceProgress>();
   /** Citations of each choice, told together when it ends. */
-  readonly #citations = new Map<number, JsonObject[]>();
+  readonly #citations = new Map<number, { readonly part: StartedPart; readonly citation: Citation }[]>();
 
   constructor(
     answer: AnswerIdentity,
@@ -78,7 +81,7 @@ export class AnswerDeltas {
   /** Tells what was kept back of the choice, and why it ended. */
   endChoice({ choice, reason }: Extract<TurnEvent, { kind: 'choice_end' }>): string {
     this.#tellDetails(choice);
-    const annotations = this.#citations.get(choice);
+    const annotations = this.#citations.get(choice)?.map(annotationOf);
     if (annotations !== undefined) this.#emit(choice, { annotations }, null);
     if (reason === 'tool_calls' && this.#legacy) return 'function_call';
     // A refusal in words is an ordinary end here; one without words has no other name.
@@ -111,8 +114,8 @@ export class AnswerDeltas {
   #start(start: PartStart): void {
     if (start.part !== 'reasoning') this.#tellDetails(start.choice);
     const progress = this.#progressOf(start.choice);
-    const { callCount: callIndex, place } = progress;
-    this.#parts.set(start.index, { start, callIndex, place, text: '' });
+    const { callCount: callIndex, place, textLength: textBefore } = progress;
+    this.#parts.set(start.index, { start, callIndex, place, textBefore, text: '' });
     if (start.part !== 'tool_call') return;
     progress.place += 1;
     progress.callCount += 1;
@@ -188,19 +191,7 @@ export class AnswerDeltas {
     const part = this.#parts.get(event.index);
     if (part === undefined || event.url === undefined) return;
     const { choice } = part.start;
-    const before = this.#progressOf(choice).textLength - part.text.length;
-    const found = event.citedText ? part.text.lastIndexOf(event.citedText) : -1;
-    const start = found === -1 ? part.text.length : found;
-    const cited = found === -1 ? 0 : (event.citedText?.length ?? 0);
-    const url_citation = {
-      start_index: before + start,
-      end_index: before + start + cited,
-      url: event.url,
-      title: event.title ?? '',
-    };
-    const citations = this.#citations.get(choice) ?? [];
-    citations.push({ type: 'url_citation', url_citation });
-    this.#citations.set(choice, citations);
+    this.#citations.set(choice, [...(this.#citations.get(choice) ?? []), { part, citation: event }]);
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
@@ -221,6 +212,18 @@ export class AnswerDeltas {
     if (part.text !== '') return;
     this.#emit(part.start.choice, this.#argumentsDelta(part, '{}'), null);
   }
+}
+
+/** Places count from the start of the message, whose text may be several parts. */
+function annotationOf({ part, citation }: { part: StartedPart; citation: Citation }): JsonObject {
+  const { start, end } = citedRange(citation, part.text);
+  const url_citation = {
+    start_index: part.textBefore + start,
+    end_index: part.textBefore + end,
+    url: citation.url ?? '',
+    title: citation.title ?? '',
+  };
+  return { type: 'url_citation', url_citation };
 }
 
 function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[] | undefined): JsonValue {

@@ -10,6 +10,7 @@ import {
 import type { OpenParts } from '#data-plane/dialects/open-parts.ts';
 import type { FinishReason, JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { citationOf } from './citations.ts';
 import { mergeDetails, signatureOfDetails, textOfDetail } from './reasoning-details.ts';
 import { FINISH_REASONS } from './wire.ts';
 
@@ -36,7 +37,11 @@ export class ChoiceDecoder {
   #rawReason: string | undefined;
   #refused = false;
   #sawDelta = false;
+  hasCited = false;
   #lacksMessage = false;
+  #textLength = 0;
+  /** Length of the message's text before the part that is open: places in it count from the message's start. */
+  #textBefore = 0;
 
   constructor(index: number, upstreamId: string, parts: OpenParts, emit: EmitTurnEvent) {
     this.#index = index;
@@ -136,6 +141,10 @@ export class ChoiceDecoder {
   #write(kind: 'text' | 'refusal', text: string, logprobs: readonly JsonObject[] = []): void {
     if (text === '' && logprobs.length === 0) return;
     this.#endThought();
+    if (kind === 'text') {
+      if (this.#parts.openProse(this.#index)?.kind !== 'text') this.#textBefore = this.#textLength;
+      this.#textLength += text.length;
+    }
     this.#parts.write(this.#index, kind, text, logprobs.length === 0 ? {} : { logprobs });
   }
 
@@ -160,17 +169,11 @@ export class ChoiceDecoder {
     const images = listOf(answer.images);
     if (images.length > 0) this.#native({ images: [...images] });
     for (const annotation of objectsOf(answer.annotations)) {
-      const cited = objectOf(annotation.url_citation);
       const open = this.#parts.openProse(this.#index);
-      const url = filledText(cited?.url);
-      if (url === undefined || open?.kind !== 'text') continue;
-      const title = filledText(cited?.title);
-      this.#emit({
-        kind: 'part_citation',
-        index: open.index,
-        url,
-        ...(title === undefined ? {} : { title }),
-      });
+      const citation = citationOf(annotation, this.#textBefore);
+      if (citation === undefined || open?.kind !== 'text') continue;
+      this.hasCited = true;
+      this.#emit({ kind: 'part_citation', index: open.index, ...citation });
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Citation } from '#data-plane/dialects/citation.ts';
 import type { StreamDecoder } from '#data-plane/dialects/codec.ts';
 import {
   countOf,
@@ -5,7 +6,6 @@ import {
   isJsonObject,
   listOf,
   objectOf,
-  objectsOf,
   parseJsonObject,
 } from '#data-plane/dialects/json-access.ts';
 import { OpenParts } from '#data-plane/dialects/open-parts.ts';
@@ -13,6 +13,7 @@ import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { FinishReason, JsonObject } from '#data-plane/dialects/turn.ts';
 import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { Fault } from '#shared/fault.ts';
+import { sourcesBeside } from './citations.ts';
 import { ChoiceDecoder } from './decode-choice.ts';
 import { readProviderFault } from './provider-faults.ts';
 import { readChatUsage } from './read-usage.ts';
@@ -42,7 +43,7 @@ class ChatAnswerDecoder implements StreamDecoder {
   #sawEndMarker = false;
   #upstreamId = '';
   #serviceTier: string | undefined;
-  #citations: readonly JsonObject[] = [];
+  #sources: readonly Citation[] = [];
 
   constructor(emit: EmitTurnEvent) {
     this.#emit = emit;
@@ -80,7 +81,7 @@ class ChatAnswerDecoder implements StreamDecoder {
     }
     this.#start(chunk);
     this.#serviceTier = filledText(chunk.service_tier) ?? this.#serviceTier;
-    if (Array.isArray(chunk.search_results)) this.#citations = objectsOf(chunk.search_results);
+    this.#sources = sourcesBeside(chunk) ?? this.#sources;
     for (const [position, choice] of listOf(chunk.choices).entries()) {
       if (!isJsonObject(choice)) continue;
       if (isGivenError(choice)) {
@@ -133,7 +134,7 @@ class ChatAnswerDecoder implements StreamDecoder {
       this.#fail(providerFailed().fault);
       return;
     }
-    this.#citeSearchResults();
+    this.#citeSources();
     for (const { index, reason } of reasons) {
       this.#choices.get(index)?.close();
       this.#emit({ kind: 'choice_end', choice: index, reason: reason as FinishReason });
@@ -142,21 +143,11 @@ class ChatAnswerDecoder implements StreamDecoder {
     this.#emit({ kind: 'turn_end' });
   }
 
-  /** Search providers list their sources beside the answer, not in it. */
-  #citeSearchResults(): void {
+  /** Search providers list their sources beside the answer, not in it, unless they cite them in it as well. */
+  #citeSources(): void {
     const open = this.#parts.openProse(0);
-    if (open?.kind !== 'text') return;
-    for (const source of this.#citations) {
-      const url = filledText(source.url);
-      const title = filledText(source.title);
-      if (url === undefined) continue;
-      this.#emit({
-        kind: 'part_citation',
-        index: open.index,
-        url,
-        ...(title === undefined ? {} : { title }),
-      });
-    }
+    if (open?.kind !== 'text' || this.#choices.get(0)?.hasCited === true) return;
+    for (const source of this.#sources) this.#emit({ kind: 'part_citation', index: open.index, ...source });
   }
 
   #failWith(error: JsonObject): void {

@@ -1,6 +1,7 @@
+import type { Citation } from '#data-plane/dialects/citation.ts';
 import { callInput } from '#data-plane/dialects/messages/call-input.ts';
 import type { BlockDelta, MessagesEvent } from '#data-plane/dialects/messages/wire.ts';
-import { packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
+import { FOREIGN_CITATION, packCallId, packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 
@@ -112,14 +113,20 @@ export class BlockWriter {
         this.#signatures.push(event.signature);
         return;
       case 'part_citation':
-        this.#openProse('text');
-        this.#delta({ type: 'citations_delta', citation: citationOf(event) });
+        this.#cite(event);
         return;
       case 'part_end':
         this.#end();
         this.#parts.delete(event.index);
         this.#current = undefined;
     }
+  }
+
+  #cite(event: Citation): void {
+    const citation = citationOf(event);
+    if (citation === undefined) return;
+    this.#openProse('text');
+    this.#delta({ type: 'citations_delta', citation });
   }
 
   #writeText(text: string): void {
@@ -232,19 +239,17 @@ function signatureText(signature: ProviderSignature): string {
   return signature.family === 'messages' ? signature.value : packSignature(signature);
 }
 
-/** The nearest of the dialect's citations: of a web page where there is an address, else of a place in a document. */
-function citationOf(event: Extract<TurnEvent, { kind: 'part_citation' }>): JsonObject {
-  const cited_text = event.citedText ?? '';
-  const title = event.title ?? null;
-  if (event.url !== undefined)
-    return { type: 'web_search_result_location', cited_text, encrypted_index: '', title, url: event.url };
+/** A citation of another protocol is one of a web page; a source without an address cannot be named here. */
+function citationOf({ native, url, title, citedText }: Citation): JsonObject | undefined {
+  // Older models leave out a field of places in documents that the schema requires.
+  if (native?.family === 'messages')
+    return 'document_index' in native.value ? { file_id: null, ...native.value } : native.value;
+  if (url === undefined) return undefined;
   return {
-    type: 'char_location',
-    cited_text,
-    document_index: 0,
-    document_title: title,
-    start_char_index: 0,
-    end_char_index: 0,
-    file_id: null,
+    type: 'web_search_result_location',
+    cited_text: citedText ?? '',
+    encrypted_index: FOREIGN_CITATION,
+    title: title ?? null,
+    url,
   };
 }

@@ -329,5 +329,6 @@ function citationEvent(index: number, citation: JsonObject): TurnEvent {
     ...(url === undefined ? {} : { url }),
     ...(title === undefined ? {} : { title }),
     ...(citedText === undefined ? {} : { citedText }),
+    native: { family: 'messages', value: citation },
   };
 }

@@ -1,7 +1,12 @@
 import type { CleanedRequest } from '#data-plane/dialects/client-dialect.ts';
 import { isJsonObject, objectOf, objectsOf } from '#data-plane/dialects/json-access.ts';
 import { ProviderCallIds } from '#data-plane/dialects/messages/provider-call-ids.ts';
-import { ENVELOPE_TRACES, unpackCallId, unpackSignature } from '#data-plane/dialects/signature-envelope.ts';
+import {
+  ENVELOPE_TRACES,
+  FOREIGN_CITATION,
+  unpackCallId,
+  unpackSignature,
+} from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 
 /** Bytes that only a history with answers of other providers holds: packed signatures, packed ids, unsigned thoughts. */
@@ -27,7 +32,7 @@ export function dropForeignReasoning(body: JsonObject): CleanedRequest | undefin
       if (!isJsonObject(block)) return [block];
       if (!isForeignThought(block)) {
         if (carriesSignature(block)) dropped.push(`messages[${at}].content[${index}].signature`);
-        const own = withOwnIds(block, callIds);
+        const own = withOwnIds(withOwnCitations(block), callIds);
         isChanged ||= own !== block;
         return [own];
       }
@@ -58,6 +63,15 @@ function isPacked(text: string): boolean {
 
 function carriesSignature({ type, id }: JsonObject): boolean {
   return type === 'tool_use' && typeof id === 'string' && unpackCallId(id).signature !== undefined;
+}
+
+/** The same block when it cites nothing that another provider has found. */
+function withOwnCitations(block: JsonObject): JsonObject {
+  if (block.type !== 'text') return block;
+  const own = objectsOf(block.citations).filter(({ encrypted_index: place }) => place !== FOREIGN_CITATION);
+  if (own.length === objectsOf(block.citations).length) return block;
+  const { citations: _, ...rest } = block;
+  return own.length === 0 ? rest : { ...rest, citations: own };
 }
 
 /** The same block when its id is the provider's own already. */

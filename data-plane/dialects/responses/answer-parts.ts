@@ -1,3 +1,4 @@
+import type { Citation } from '#data-plane/dialects/citation.ts';
 import { filledText, parseJsonObject, textOf } from '#data-plane/dialects/json-access.ts';
 import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import type { EmitTurnEvent } from '#data-plane/dialects/turn-event.ts';
@@ -235,13 +236,6 @@ function keyOf({ item, kind, position, summary }: ProsePlace): string {
   return `${item}/${kind}/${summary === true ? 's' : 'c'}${position}`;
 }
 
-interface Citation {
-  readonly url?: string;
-  readonly title?: string;
-  readonly startIndex?: number;
-  readonly endIndex?: number;
-}
-
 function citationOf(annotation: JsonObject): Citation {
   const url = textOf(annotation.url);
   const title = textOf(annotation.title) ?? textOf(annotation.filename);
@@ -251,5 +245,6 @@ function citationOf(annotation: JsonObject): Citation {
     ...(title === undefined ? {} : { title }),
     ...(typeof start === 'number' ? { startIndex: start } : {}),
     ...(typeof end === 'number' ? { endIndex: end } : {}),
+    native: { family: 'responses', value: annotation },
   };
 }

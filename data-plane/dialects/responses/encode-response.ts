@@ -233,9 +233,9 @@ class AnswerWriter {
   /** A citation without an address cannot be said here. */
   #cite(event: EventOf<'part_citation'>): void {
     const item = this.#parts.get(event.index)?.item;
-    const { url, startIndex, endIndex } = event;
-    if (!(item instanceof MessageItem) || url === undefined || !URL.canParse(url)) return;
-    item.cite({ url, title: event.title ?? '', startIndex, endIndex });
+    if (!(item instanceof MessageItem)) return;
+    const canBeSaid = event.native?.family === 'responses' || URL.canParse(event.url ?? '');
+    if (canBeSaid) item.cite(event);
   }
 
   #endPart(index: number): void {

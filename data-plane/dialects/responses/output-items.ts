@@ -1,3 +1,4 @@
+import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import { parseJsonObject, textOf } from '#data-plane/dialects/json-access.ts';
 import { packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
@@ -18,13 +19,6 @@ export interface OpenItem {
   render(status: ItemStatus): JsonObject;
   /** Sends what has to come before the item's own `done`. */
   finish(): void;
-}
-
-interface Citation {
-  readonly url: string;
-  readonly title: string;
-  readonly startIndex: number | undefined;
-  readonly endIndex: number | undefined;
 }
 
 interface ContentPart {
@@ -76,9 +70,9 @@ export class MessageItem implements OpenItem {
   endPart(): void {
     const part = this.#open;
     if (part === undefined) return;
-    // A citation may say nothing of its place, which then is the whole part: known only now.
+    // Where a cited passage lies is known once the text is whole.
     for (const citation of part.citations) {
-      const annotation = renderCitation(citation, part.text.length);
+      const annotation = renderCitation(citation, part.text);
       const position = part.annotations.push(annotation) - 1;
       this.#emit('response.output_text.annotation.added', { annotation_index: position, annotation });
     }
@@ -119,13 +113,15 @@ function renderPart(part: ContentPart): JsonObject {
   };
 }
 
-function renderCitation(citation: Citation, textLength: number): JsonObject {
+function renderCitation(citation: Citation, text: string): JsonObject {
+  if (citation.native?.family === 'responses') return citation.native.value;
+  const { start, end } = citedRange(citation, text);
   return {
     type: 'url_citation',
-    url: citation.url,
-    title: citation.title,
-    start_index: citation.startIndex ?? 0,
-    end_index: citation.endIndex ?? textLength,
+    url: citation.url ?? '',
+    title: citation.title ?? '',
+    start_index: start,
+    end_index: end,
   };
 }
 

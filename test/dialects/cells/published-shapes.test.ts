@@ -20,8 +20,9 @@ const cells = recordedAnswers().flatMap((answer) =>
 /** Blocks of Anthropic's beta features, which its published schema does not hold. */
 const BETA_BLOCKS =
   /"type":"(mcp_tool_use|mcp_tool_result|advisor|advisor_tool_result|compaction)"|"advisor"/;
-/** Hosted tools and free-text tools are OpenAI's own; Open Responses knows neither. */
-const HOSTED_ITEMS = /"type":"(?!function_call")\w+_call"|mcp_list_tools|code_interpreter|compaction/;
+/** Hosted tools, what they cite and free-text tools are OpenAI's own; Open Responses knows none of them. */
+const HOSTED_ITEMS =
+  /file_citation|"type":"(?!function_call")\w+_call"|mcp_list_tools|code_interpreter|compaction/;
 
 describe.skipIf(!hasRecordings)('every answer in every cell (needs CROSSMODEL_SHARED)', () => {
   it.each(cells)('$cell: each event and the body have the published shape', ({ dialect, events }) => {
