@@ -18,12 +18,14 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }] = await Promise.all([
-    import('./http-server.ts'),
-    import('./mail/open-mailbox.ts'),
-    import('./people/open-sign-in.ts'),
-    import('./rate-limit.ts'),
-  ]);
+  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
+    await Promise.all([
+      import('./http-server.ts'),
+      import('./mail/open-mailbox.ts'),
+      import('./people/open-sign-in.ts'),
+      import('./rate-limit.ts'),
+      import('./billing/open-payments.ts'),
+    ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -51,9 +53,14 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     consoleOrigins,
     development,
   });
+  const payments = openPayments(
+    { database, redisUrl: settings.redisUrl, sealingKey, logger },
+    settings.billing,
+  );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn },
+    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
     {
+      routes: payments.routes,
       development,
       logger,
       bindAddress: settings.bindAddress,
@@ -69,6 +76,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     close: async () => {
       await metrics?.close();
       await server.close();
+      await payments.resources.queues.close();
       await mailbox.close();
       link.close();
       await clients.close();
@@ -78,10 +86,11 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }] = await Promise.all([
+  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }] = await Promise.all([
     import('./workers.ts'),
     import('./housekeeping.ts'),
     import('./ledger/reconcile-regularly.ts'),
+    import('./jobs/start-jobs.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
@@ -92,6 +101,12 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     redisUrl: settings.redisUrl,
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
+  });
+  const jobs = startJobs({
+    database: clients.database,
+    redisUrl: settings.redisUrl,
+    logger,
+    billing: settings.billing,
   });
   const housekeeping = startHousekeeping({
     clients,
@@ -110,7 +125,7 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
   return {
     close: async () => {
       await metrics?.close();
-      await Promise.all([workers.close(), housekeeping.close(), reconciliation.close()]);
+      await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
       link.close();
       await clients.close();
     },

@@ -12,7 +12,7 @@ export const SETTLED_NOTICE = 'usage_settled';
 
 export type LedgerAccountRef =
   | { readonly kind: 'customer_available' | 'customer_promotional'; readonly accountId: string }
-  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'adjustments' };
+  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'disputes' | 'adjustments' };
 
 export type LedgerTransactionKind = (typeof ledgerTransactions.$inferSelect)['kind'];
 

@@ -8,11 +8,19 @@ import { openPromotionalGrant, withdrawUntouchedGrant } from './promotional-gran
 
 const MAX_REASON_LENGTH = 500;
 
+/** What has a way of its own back: money that came through Stripe is moved there, not only here. */
+const NOT_REVERSED: ReadonlyMap<string, string> = new Map([
+  ['reversal', 'A reversal is not reversed.'],
+  ['top_up', 'A top-up is refunded.'],
+  ['refund', 'A refund follows what Stripe says.'],
+  ['dispute', 'A dispute follows what Stripe says.'],
+]);
+
 type LedgerEntry = LedgerPosting['entries'][number];
 
 /**
  * Corrects a ledger transaction: posts its entries with the opposite sign, and names it. Each transaction is reversed at
- * most once, ever, and a reversal is not reversed: post what was meant instead. Promotional credit that comes back does not
+ * most once, ever, and a reversal is not reversed: post what was meant instead. Nor are payments, which are refunded. Promotional credit that comes back does not
  * expire; promotional credit that was partly spent cannot be taken back.
  */
 export async function reverseTransaction(
@@ -26,8 +34,8 @@ export async function reverseTransaction(
     .from(ledgerTransactions)
     .where(eq(ledgerTransactions.id, input.transactionId));
   if (!original) return refused([userError('NOT_FOUND', 'No such ledger transaction.', 'transactionId')]);
-  if (original.kind === 'reversal')
-    return refused([userError('NOT_REVERSIBLE', 'A reversal is not reversed.', 'transactionId')]);
+  const reason = NOT_REVERSED.get(original.kind);
+  if (reason !== undefined) return refused([userError('NOT_REVERSIBLE', reason, 'transactionId')]);
   const entries = (await entriesOf(tx, original.id)).map(({ account, amountNano }) => ({
     account,
     amountNano: -amountNano,
