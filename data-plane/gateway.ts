@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { AddressRanges } from '#shared/address-range.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { Quotas } from './admission/quotas.ts';
@@ -6,6 +7,7 @@ import type { BodyLimits } from './http/request-intake.ts';
 import type { SilenceLimits } from './lanes/attempt.ts';
 import type { MediaGuard } from './media/media-guard.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
+import type { TokenCounter } from './token-count/token-counter.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';
 import type { UsageSpool } from './usage/usage-spool.ts';
@@ -19,6 +21,7 @@ export interface Gateway {
   readonly totals: UsageTotalsReader;
   readonly upstreams: UpstreamClient;
   readonly media: MediaGuard;
+  readonly tokenCounter: TokenCounter;
   readonly watch: SilenceWatch;
   readonly clock: Clock;
   /** Mints the UUIDv7 of a request. */
@@ -27,6 +30,8 @@ export interface Gateway {
   readonly sealingKey: SealingKey;
   readonly log: Logger;
   readonly bodyLimits: BodyLimits;
+  /** Proxies whose `x-forwarded-for` tells the address of a client. */
+  readonly trustedProxies: AddressRanges;
   readonly silenceLimits: SilenceLimits;
   /** A snapshot older than this makes the process unready. */
   readonly snapshotMaxAgeMs: number;

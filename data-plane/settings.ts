@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { AddressRanges, isAddressRange } from '#shared/address-range.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import type { BodyLimits } from './http/request-intake.ts';
 import type { SilenceLimits } from './lanes/attempt.ts';
@@ -22,6 +23,7 @@ export interface DataPlaneSettings {
   readonly spoolDurable: boolean;
   readonly outageAllowanceNano: bigint;
   readonly bodyLimits: BodyLimits;
+  readonly trustedProxies: AddressRanges;
   readonly silenceLimits: SilenceLimits;
   /** Development only: media URLs may lead to this machine, and need no TLS then. */
   readonly mediaFromLoopback: boolean;
@@ -46,6 +48,16 @@ const sealingKey = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const addressRanges = z.string().transform((text, context) => {
+  const ranges = text
+    .split(',')
+    .map((range) => range.trim())
+    .filter((range) => range !== '');
+  if (ranges.every(isAddressRange)) return new AddressRanges(ranges);
+  context.addIssue('must be IP addresses and CIDR ranges, with commas');
+  return z.NEVER;
+});
+
 const environmentSchema = z.object({
   CROSSMODEL_MODE: z.enum(['development', 'production']).default('development'),
   CROSSMODEL_HOME: z.string().refine(isAbsolute, 'must be an absolute path'),
@@ -55,6 +67,7 @@ const environmentSchema = z.object({
   DATA_PLANE_PORT: port.default(8080),
   DATA_PLANE_SLOT: z.coerce.number().int().min(0).default(0),
   DATA_PLANE_PROCESSES: z.coerce.number().int().min(1).default(1),
+  TRUSTED_PROXIES: addressRanges.default(new AddressRanges([])),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** How long a start tries Redis before it takes the last snapshot from disk. */
   SNAPSHOT_BOOT_WAIT_MS: timeoutMs.default(2_000),
@@ -70,12 +83,12 @@ const environmentSchema = z.object({
   UPSTREAM_CONNECT_TIMEOUT_MS: timeoutMs.default(10_000),
   /** From the request to the head of the provider's answer; long thoughts come before the head when nothing is streamed. */
   UPSTREAM_FIRST_BYTE_TIMEOUT_MS: timeoutMs.default(600_000),
-  /** Between two signs of life within an answer. */
-  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(120_000),
+  /** Between two signs of life within an answer; a provider's heartbeats are none, and some think for minutes. */
+  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(300_000),
   /** An idle connection to a provider is kept this long. */
   UPSTREAM_IDLE_CONNECTION_MS: timeoutMs.default(30_000),
-  /** A streaming client hears a comment after this much silence. */
-  KEEP_ALIVE_AFTER_MS: timeoutMs.default(10_000),
+  /** A streaming client hears a keep-alive after this much silence: before ten seconds have passed. */
+  KEEP_ALIVE_AFTER_MS: timeoutMs.default(9_000),
   MEDIA_FROM_LOOPBACK: z.stringbool().default(false),
   DRAIN_TIMEOUT_MS: timeoutMs.default(30_000),
   /** Unconfirmed usage above which new requests are refused. */
@@ -109,6 +122,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Data
     spoolCapacityBytes: parsed.SPOOL_CAPACITY_BYTES,
     spoolDurable: parsed.SPOOL_FSYNC,
     outageAllowanceNano: parsed.OUTAGE_ALLOWANCE_MICRO_USD * NANO_PER_MICRO,
+    trustedProxies: parsed.TRUSTED_PROXIES,
     bodyLimits: { maxBodyBytes: parsed.MAX_BODY_BYTES, uploadTimeoutMs: parsed.UPLOAD_TIMEOUT_MS },
     silenceLimits: {
       firstByteTimeoutMs: parsed.UPSTREAM_FIRST_BYTE_TIMEOUT_MS,

@@ -1,6 +1,8 @@
 import type { CompiledKey, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { AddressRanges } from '#shared/address-range.ts';
 import { digestApiKey } from '#shared/api-key.ts';
 import { type Fault, fault } from '#shared/fault.ts';
+import type { SnapshotKey } from '#shared/snapshot.ts';
 
 /** Which header counts when a request carries both: `x-api-key` on Messages, Bearer elsewhere. */
 export type KeyPreference = 'bearer' | 'x-api-key';
@@ -30,13 +32,23 @@ export function presentedKey(headers: KeyHeaders, preference: KeyPreference): st
   return preference === 'bearer' ? bearer || xApiKey : xApiKey || bearer;
 }
 
+/** What a request shows of who sends it. */
+export interface PresentedCaller {
+  /** The key, empty if none. */
+  readonly secret: string;
+  /** The dialect family that an error is told in. */
+  readonly shape: 'openai' | 'anthropic';
+  /** The client's address; read only where a key says from where it may be used. */
+  readonly address: () => string;
+}
+
 /**
- * Finds the key that a request presents, in memory only. A fault for a missing or unknown key; an {@link InactiveKey} for a
- * known one that is disabled, expired or whose account is suspended.
+ * Finds the key that a request presents, in memory only. A fault for a missing or unknown key, and for a rotated one whose
+ * time is over; an {@link InactiveKey} for a known one that is disabled, expired, used from elsewhere than it may, or whose
+ * account is suspended.
  */
 export function authenticate(
-  secret: string,
-  shape: 'openai' | 'anthropic',
+  { secret, shape, address }: PresentedCaller,
   snapshot: CompiledSnapshot,
   nowMs: number,
 ): CompiledKey | InactiveKey | Fault {
@@ -47,20 +59,46 @@ export function authenticate(
   const remembered = digests.get(secret);
   const digest = remembered ?? digestApiKey(secret);
   const key = snapshot.findKey(digest);
-  if (key === undefined) {
+  if (key === undefined || !opens(key.config, digest, nowMs)) {
     digests.delete(secret);
     return fault('invalid_api_key', 'Invalid API key.');
   }
   if (remembered === undefined) remember(secret, digest);
-  const { status, expiresAtMs, accountId } = key.config;
-  if (status !== 'active') return { key, fault: fault('api_key_inactive', 'This API key is disabled.') };
-  if (expiresAtMs !== null && expiresAtMs <= nowMs) {
-    return { key, fault: fault('api_key_inactive', 'This API key has expired.') };
+  const refusal = refusalOf(key.config, snapshot, nowMs, address);
+  return refusal === undefined ? key : { key, fault: refusal };
+}
+
+/** A key is found by its own digest and by that of the secret before its last rotation, which works for a while. */
+function opens({ digest, previousSecret }: SnapshotKey, presented: string, nowMs: number): boolean {
+  return digest === presented || (previousSecret !== undefined && nowMs < previousSecret.validUntilMs);
+}
+
+function refusalOf(
+  { status, expiresAtMs, accountId, allowedAddresses }: SnapshotKey,
+  snapshot: CompiledSnapshot,
+  nowMs: number,
+  address: () => string,
+): Fault | undefined {
+  if (status !== 'active') return fault('api_key_inactive', 'This API key is disabled.');
+  if (expiresAtMs !== null && expiresAtMs <= nowMs)
+    return fault('api_key_inactive', 'This API key has expired.');
+  if (snapshot.findAccount(accountId)?.status !== 'active')
+    return fault('user_inactive', 'This account is not active.');
+  if (allowedAddresses !== undefined && !rangesOf(allowedAddresses).includes(address()))
+    return fault('api_key_inactive', 'This API key may not be used from this address.');
+  return undefined;
+}
+
+/** Built when a key with such a list is first used: few keys have one, and a million keys must fit. */
+const compiledRanges = new WeakMap<readonly string[], AddressRanges>();
+
+function rangesOf(allowed: readonly string[]): AddressRanges {
+  let ranges = compiledRanges.get(allowed);
+  if (ranges === undefined) {
+    ranges = new AddressRanges(allowed);
+    compiledRanges.set(allowed, ranges);
   }
-  if (snapshot.findAccount(accountId)?.status !== 'active') {
-    return { key, fault: fault('user_inactive', 'This account is not active.') };
-  }
-  return key;
+  return ranges;
 }
 
 /** Only keys that are known are remembered, so that strangers cannot push them out. */

@@ -188,7 +188,7 @@ export class LeaseDesk {
 
   /** Tells Redis the counters of the wallets just used, and the key's corrections. */
   declare(key: KeyQuota, uses: readonly WalletUse[]): void {
-    this.#declare(
+    void this.#declare(
       uses.map(({ slice }) => slice),
       key.id,
       key.rate.takeCorrections(),
@@ -200,11 +200,13 @@ export class LeaseDesk {
     const slices: WalletSlice[] = [];
     for (const { slice } of key.allUses()) if (slice.changed || slice.doubtfulRounds > 0) slices.push(slice);
     if (slices.length > 0 || key.rate.hasCorrections)
-      this.#declare(slices, key.id, key.rate.takeCorrections());
+      void this.#declare(slices, key.id, key.rate.takeCorrections());
   }
 
-  declareSlices(slices: readonly WalletSlice[]): void {
-    this.#declare(slices, '', NO_CORRECTIONS);
+  /** Tells Redis the counters of many wallets. Never rejects. */
+  async declareSlices(slices: readonly WalletSlice[]): Promise<void> {
+    for (let first = 0; first < slices.length; first += SLICES_PER_DECLARATION)
+      await this.#declare(slices.slice(first, first + SLICES_PER_DECLARATION), '', NO_CORRECTIONS);
   }
 
   /** Tells a Redis that may have forgotten them all counters, and says so. */
@@ -215,10 +217,16 @@ export class LeaseDesk {
     await this.#options.scripts.announce(runId);
   }
 
-  #declare(slices: readonly WalletSlice[], keyId: string, corrections: readonly number[]): void {
-    this.#tell(slices, keyId, corrections).catch((error: unknown) => {
+  async #declare(
+    slices: readonly WalletSlice[],
+    keyId: string,
+    corrections: readonly number[],
+  ): Promise<void> {
+    try {
+      await this.#tell(slices, keyId, corrections);
+    } catch (error) {
       this.#options.logger.debug({ reason: String(error) }, 'Quota counters not declared');
-    });
+    }
   }
 
   async #tell(slices: readonly WalletSlice[], keyId: string, corrections: readonly number[]): Promise<void> {

@@ -53,7 +53,8 @@ export interface RedisQuotas extends Quotas {
   /** False while Redis cannot be asked. */
   readonly reachable: boolean;
   readonly counts: Readonly<QuotaCounts>;
-  close(): void;
+  /** Gives back what lies idle, if Redis is quick, and lets go of it. */
+  close(): Promise<void>;
 }
 
 /** After this a request no longer waits for Redis. */
@@ -67,6 +68,7 @@ const WALLET_TIMEOUT_MS = 20;
 const WALLET_MAX_AGE_MS = 60_000;
 const WALLETS_REMEMBERED = 100_000;
 const TICK_MS = 250;
+const CLOSE_TIMEOUT_MS = 500;
 
 export function openRedisQuotas(options: RedisQuotasOptions): RedisQuotas {
   return new LentQuotas(options);
@@ -121,10 +123,13 @@ class LentQuotas implements RedisQuotas {
     return this.#pulse.state === 'quick';
   }
 
-  close(): void {
+  async close(): Promise<void> {
     clearInterval(this.#tickTimer);
-    this.#pulse.close();
     this.#recallLink.close();
+    const lent = [...this.#state.slices()].filter((slice) => slice.recall(Number.POSITIVE_INFINITY));
+    if (this.#pulse.state === 'quick')
+      await Promise.race([this.#desk.declareSlices(lent), delay(CLOSE_TIMEOUT_MS)]);
+    this.#pulse.close();
     this.#link.close();
   }
 
@@ -324,7 +329,7 @@ class LentQuotas implements RedisQuotas {
     const { client } = this.#recallLink;
     client.on('message', (_, wallet: string) => {
       const slice = this.#state.slice(wallet);
-      if (slice?.recall(this.#clock.monotonicMs() + RECALL_REST_MS)) this.#desk.declareSlices([slice]);
+      if (slice?.recall(this.#clock.monotonicMs() + RECALL_REST_MS)) void this.#desk.declareSlices([slice]);
     });
     // Renewed by the client itself after each reconnection.
     this.#recallLink.onConnected(() => {

@@ -1,5 +1,5 @@
 import type { Gateway } from '#data-plane/gateway.ts';
-import { modelNotFound, resolveModel } from '#data-plane/routing/resolve-model.ts';
+import { mayUse, modelNotFound, resolveModel } from '#data-plane/routing/resolve-model.ts';
 import type { CompiledKey, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { isFault } from '#shared/fault.ts';
 import type { ModelCapabilities, SnapshotModel } from '#shared/snapshot.ts';
@@ -8,10 +8,13 @@ import { withKey } from './shared-get.ts';
 
 const MS_PER_SECOND = 1_000;
 
-/** `GET /v1/models`: the key's aliases first, then the catalog; everything on one page. */
+/** `GET /v1/models`: the key's aliases first, then the models that it may use; everything on one page. */
 export function listModels(gateway: Gateway, exchange: Exchange): void {
   withKey(gateway, exchange, 'bearer', (key, snapshot) => {
-    const data = [...aliasEntries(key, snapshot), ...catalogEntries(snapshot)];
+    const data = [
+      ...aliasEntries(key, snapshot),
+      ...catalogEntries(snapshot).filter(({ id }) => mayUse(key, id)),
+    ];
     const list = {
       object: 'list',
       data,
@@ -54,11 +57,11 @@ function catalogEntries(snapshot: CompiledSnapshot): readonly ModelEntry[] {
   return entries;
 }
 
-/** An alias whose target is gone is left out: calling it would fail. */
+/** An alias whose target is gone or not allowed is left out: calling it would fail. */
 function aliasEntries(key: CompiledKey, snapshot: CompiledSnapshot): ModelEntry[] {
   return key.config.aliases.flatMap(({ alias, model }) => {
     const target = snapshot.findModel(model);
-    return target === undefined || target.config.status === 'retired'
+    return target === undefined || target.config.status === 'retired' || !mayUse(key, model)
       ? []
       : [aliasEntry(alias, target.config)];
   });

@@ -1,4 +1,9 @@
-import { authenticate, type KeyPreference, presentedKey } from '#data-plane/admission/authenticate.ts';
+import {
+  authenticate,
+  type KeyPreference,
+  type PresentedCaller,
+  presentedKey,
+} from '#data-plane/admission/authenticate.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import type { CompiledKey, CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
@@ -21,9 +26,18 @@ export function withKey(
   answer: (key: CompiledKey, snapshot: CompiledSnapshot) => void,
 ): void {
   const snapshot = gateway.snapshots.current();
-  const secret = presentedKey(exchange.intake, preference);
-  const caller = authenticate(secret, exchange.shape, snapshot, gateway.clock.nowMs());
+  const caller = authenticate(callerOf(gateway, exchange, preference), snapshot, gateway.clock.nowMs());
   if (isFault(caller)) answerFault(exchange, caller);
   else if ('fault' in caller) answerFault(exchange, caller.fault);
   else answer(caller, snapshot);
+}
+
+/** What the request shows of its caller; must be called and read inside the route's handler. */
+export function callerOf(gateway: Gateway, exchange: Exchange, preference: KeyPreference): PresentedCaller {
+  const { intake, shape } = exchange;
+  return {
+    secret: presentedKey(intake, preference),
+    shape,
+    address: () => intake.clientAddress(gateway.trustedProxies),
+  };
 }

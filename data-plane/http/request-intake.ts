@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
+import { type AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { type Fault, fault } from '#shared/fault.ts';
 
 export interface BodyLimits {
@@ -18,6 +19,8 @@ export class RequestIntake {
   readonly query: string;
   readonly anthropicVersion: string;
   readonly anthropicBeta: string;
+  readonly openaiBeta: string;
+  readonly #forwardedFor: string;
   readonly #contentLength: string;
   readonly #contentEncoding: string;
   readonly #response: HttpResponse;
@@ -32,6 +35,8 @@ export class RequestIntake {
     this.query = request.getQuery();
     this.anthropicVersion = request.getHeader('anthropic-version');
     this.anthropicBeta = request.getHeader('anthropic-beta');
+    this.openaiBeta = request.getHeader('openai-beta');
+    this.#forwardedFor = request.getHeader('x-forwarded-for');
     this.#contentLength = request.getHeader('content-length');
     this.#contentEncoding = request.getHeader('content-encoding');
   }
@@ -49,6 +54,12 @@ export class RequestIntake {
     const collector = new BodyCollector(limits, onBody, Number(this.#contentLength) || 0);
     this.#collector = collector;
     this.#response.onData((piece, isLast) => collector.add(piece, isLast));
+  }
+
+  /** The client's address, behind proxies that are trusted to tell it. Must be called before the route's handler returns. */
+  clientAddress(trustedProxies: AddressRanges): string {
+    const connection = Buffer.from(this.#response.getRemoteAddressAsText()).toString('latin1');
+    return clientAddressOf(connection, this.#forwardedFor, trustedProxies);
   }
 
   /** Forgets a body that is still arriving: its client has gone. */

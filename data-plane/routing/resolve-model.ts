@@ -18,7 +18,7 @@ export function resolveAlias(requested: string, key: CompiledKey): { target: str
   return { target: requested, alias: null };
 }
 
-/** Finds the model that `requested` means; retired models are not found. */
+/** Finds the model that `requested` means; retired models are not found, nor those that the key may not use. */
 export function resolveModel(
   requested: string,
   key: CompiledKey,
@@ -26,8 +26,14 @@ export function resolveModel(
 ): ResolvedModel | Fault {
   const { target, alias } = resolveAlias(requested, key);
   const model = snapshot.findModel(target);
-  if (model === undefined || model.config.status === 'retired') return modelNotFound(requested, 'model');
+  if (model === undefined || model.config.status === 'retired' || !mayUse(key, target))
+    return modelNotFound(requested, 'model');
   return { model, alias };
+}
+
+/** Whether the key may use the model of this catalog id. */
+export function mayUse({ config }: CompiledKey, modelId: string): boolean {
+  return config.allowedModels?.includes(modelId) ?? true;
 }
 
 export function modelNotFound(requested: string, param: 'model' | null): Fault {

@@ -21,6 +21,7 @@ const NO_PREFIX_ALIASES: CompiledKey['prefixAliases'] = [];
 export class SnapshotStore implements CompiledSnapshot {
   sequence = 0;
   readonly #sealingKey: SealingKey;
+  /** By the digest of the key, and by that of the secret before its last rotation. */
   readonly #keysByDigest = new Map<string, CompiledKey>();
   readonly #digestByKeyId = new Map<string, string>();
   readonly #accounts = new Map<string, SnapshotAccount>();
@@ -100,22 +101,26 @@ export class SnapshotStore implements CompiledSnapshot {
       keys: [] as SnapshotKey[],
     }));
     for (const account of this.#accounts.values()) shards[shardOf(account.id)]?.accounts.push(account);
-    for (const key of this.#keysByDigest.values()) shards[shardOf(key.config.id)]?.keys.push(key.config);
+    for (const [digest, { config }] of this.#keysByDigest)
+      if (digest === config.digest) shards[shardOf(config.id)]?.keys.push(config);
     return { catalog: this.#catalog, shards };
   }
 
   #putKey(config: SnapshotKey): void {
-    const formerDigest = this.#digestByKeyId.get(config.id);
-    if (formerDigest !== undefined && formerDigest !== config.digest) this.#keysByDigest.delete(formerDigest);
+    this.#removeKey(config.id);
+    const key = compileKey(config);
     this.#digestByKeyId.set(config.id, config.digest);
-    this.#keysByDigest.set(config.digest, compileKey(config));
+    this.#keysByDigest.set(config.digest, key);
+    if (config.previousSecret !== undefined) this.#keysByDigest.set(config.previousSecret.digest, key);
   }
 
   #removeKey(keyId: string): void {
     const digest = this.#digestByKeyId.get(keyId);
     if (digest === undefined) return;
+    const previous = this.#keysByDigest.get(digest)?.config.previousSecret?.digest;
     this.#digestByKeyId.delete(keyId);
     this.#keysByDigest.delete(digest);
+    if (previous !== undefined) this.#keysByDigest.delete(previous);
   }
 
   #compileUpstream(upstream: SnapshotUpstream): CompiledUpstream {

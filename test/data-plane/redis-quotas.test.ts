@@ -15,8 +15,8 @@ const redis = new Redis(redisUrl);
 const opened: RedisQuotas[] = [];
 const logger = pino({ level: 'silent' });
 
-afterAll(() => {
-  for (const quotas of opened) quotas.close();
+afterAll(async () => {
+  await Promise.all(opened.map((quotas) => quotas.close()));
   redis.disconnect();
 });
 

@@ -59,13 +59,15 @@ export class TestSnapshot implements CompiledSnapshot {
     };
     const exact = config.aliases.filter(({ kind }) => kind === 'exact');
     const prefix = config.aliases.filter(({ kind }) => kind === 'prefix');
-    this.keys.set(config.digest, {
+    const key: CompiledKey = {
       config,
       exactAliases: new Map(exact.map(({ alias, model }) => [alias, model])),
       prefixAliases: prefix
         .map(({ alias, model }) => ({ prefix: alias, model }))
         .sort((left, right) => right.prefix.length - left.prefix.length),
-    });
+    };
+    this.keys.set(config.digest, key);
+    if (config.previousSecret !== undefined) this.keys.set(config.previousSecret.digest, key);
     if (!this.accounts.has(config.accountId)) {
       this.accounts.set(config.accountId, { id: config.accountId, status: 'active' });
     }
