@@ -6,6 +6,7 @@ import { ALL_PERMISSIONS, ROLES } from '#control-plane/accounts/permissions.ts';
 import { permissionName } from '#control-plane/graphql/permission.ts';
 import { permissionsAsMarkdown } from '#control-plane/graphql/permission-document.ts';
 import { schema } from '#control-plane/graphql/schema.ts';
+import { formatId } from '#shared/identifiers.ts';
 import { type Answer, startTestApi, type TestApi } from './api-fixture.ts';
 import { type Browser, signUp } from './sign-in-client.ts';
 
@@ -87,6 +88,15 @@ async function prepareSamples(): Promise<void> {
     values (uuidv7(), ${uuidIn(accountId)}, ${uuidIn(apiKey.id)}, now(), 'spool', 'chat', false, false,
       'success', 200, 1, 2, 0, 3, 4, 5, false, 6, 7, 1)
     returning replace(request_id::text, '-', '') as id`;
+  const [topUp] = await api.sql<{ id: string }[]>`
+    insert into top_ups (id, account_id, channel, credit_cents, fee_cents, status)
+    values (uuidv7(), ${uuidIn(accountId)}, 'checkout', 100, 0, 'failed')
+    returning replace(id::text, '-', '') as id`;
+  const [statement] = await api.sql<{ id: string }[]>`
+    insert into statements (id, account_id, month, number, opening_nano, topped_up_nano, usage_nano, other_nano,
+      closing_nano, usage_by_model)
+    values (uuidv7(), ${uuidIn(accountId)}, '2026-01', 'S-1', 0, 0, 0, 0, 0, '[]')
+    returning replace(id::text, '-', '') as id`;
   const { data } = (await owner?.ask(`{ account(id: "${accountId}") {
       members { nodes { id } } managementTokens(first: 1) { nodes { id } } auditEntries(first: 1) { nodes { id } } }
     model(id: "openai/gpt-5-mini") { price { id } } }`)) ?? { data: undefined };
@@ -96,6 +106,8 @@ async function prepareSamples(): Promise<void> {
     ModelAlias: modelAlias.id,
     LedgerEntry: creditGrant.id,
     UsageRecord: `req_cm_${record?.id}`,
+    TopUp: formatId('TopUp', topUp?.id ?? ''),
+    Statement: formatId('Statement', statement?.id ?? ''),
     AccountInvitation: invitation.id,
     AccountMember: data.account.members.nodes[0].id,
     ManagementToken: data.account.managementTokens.nodes[0].id,
