@@ -338,6 +338,11 @@ const FEATURE_AS_DATA: Readonly<Partial<Record<TurnFeature, TurnFeature>>> = {
   'content.document.url': 'content.document',
 };
 
+/** Vendors of the family whose traits are known, one name each. */
+export const KNOWN_VENDORS: readonly string[] = [
+  ...new Map([...TRAITS].map(([name, traits]) => [traits, name])).values(),
+];
+
 /** Whether a vendor fetches the URL of a medium; where not, and it takes the bytes, the gateway does. */
 export function readsUrl(media: MediaKind, vendor: string): boolean {
   switch (media) {
