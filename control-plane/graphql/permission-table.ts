@@ -27,6 +27,7 @@ export const QUERY_RULES: Readonly<Record<string, Rule>> = {
   account: 'accounts:read',
   accounts: 'accounts:read',
   apiKeys: 'keys:read',
+  auditEntries: 'audit:read',
   ledgerEntries: 'billing:read',
   usageRecords: 'usage:read',
   model: 'signed-in',
@@ -100,6 +101,7 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
       managementTokens: 'tokens:read',
       members: 'members:read',
       invitations: 'members:read',
+      auditEntries: 'audit:read',
     },
   },
   ApiKey: {
@@ -114,6 +116,7 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   PaymentMethod: { accountIdMember: 'accountId', rule: 'billing:read' },
   AccountMember: { accountIdMember: 'accountId', rule: 'members:read' },
   AccountInvitation: { accountIdMember: 'accountId', rule: 'members:read' },
+  AuditEntry: { accountIdMember: 'accountId', rule: 'audit:read' },
   LedgerEntry: { accountIdMember: 'accountId', rule: 'billing:read' },
   UsageRecord: { accountIdMember: 'accountId', rule: 'usage:read' },
   QuarantinedUsageRecord: { rule: 'operator' },

@@ -2,6 +2,7 @@ import './account.ts';
 import './account-mutations.ts';
 import './api-key.ts';
 import './api-key-mutations.ts';
+import './audit-entry.ts';
 import './catalog-mutations.ts';
 import './credit-allocation.ts';
 import './job-queue.ts';
