@@ -83,12 +83,12 @@ const environmentSchema = z.object({
   UPSTREAM_CONNECT_TIMEOUT_MS: timeoutMs.default(10_000),
   /** From the request to the head of the provider's answer; long thoughts come before the head when nothing is streamed. */
   UPSTREAM_FIRST_BYTE_TIMEOUT_MS: timeoutMs.default(600_000),
-  /** Between two signs of life within an answer. */
-  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(120_000),
+  /** Between two signs of life within an answer; a provider's heartbeats are none, and some think for minutes. */
+  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(300_000),
   /** An idle connection to a provider is kept this long. */
   UPSTREAM_IDLE_CONNECTION_MS: timeoutMs.default(30_000),
-  /** A streaming client hears a comment after this much silence. */
-  KEEP_ALIVE_AFTER_MS: timeoutMs.default(10_000),
+  /** A streaming client hears a keep-alive after this much silence: before ten seconds have passed. */
+  KEEP_ALIVE_AFTER_MS: timeoutMs.default(9_000),
   MEDIA_FROM_LOOPBACK: z.stringbool().default(false),
   DRAIN_TIMEOUT_MS: timeoutMs.default(30_000),
   /** Unconfirmed usage above which new requests are refused. */

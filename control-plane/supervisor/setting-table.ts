@@ -178,7 +178,7 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'UPSTREAM_IDLE_TIMEOUT_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '120000',
+    '300000',
     'How long a provider may be silent within an answer',
   ),
   wholeNumber(
@@ -190,8 +190,8 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'KEEP_ALIVE_AFTER_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '10000',
-    'Silence after which a streaming client is sent a comment',
+    '9000',
+    'Silence after which a streaming client is sent a keep-alive',
   ),
 ];
 

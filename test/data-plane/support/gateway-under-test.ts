@@ -3,6 +3,7 @@ import type { Gateway } from '#data-plane/gateway.ts';
 import { MediaGuard } from '#data-plane/media/media-guard.ts';
 import { type RunningServer, startServer } from '#data-plane/server.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { NO_COUNTER } from '#data-plane/token-count/token-counter.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
 import { AddressRanges } from '#shared/address-range.ts';
@@ -63,6 +64,7 @@ export async function startGateway(
     totals: { readTotals: async () => TOTALS },
     upstreams,
     media: new MediaGuard({ fetcher: new GuardedFetcher(fetching), maxRequestBytes: MAX_BODY_BYTES }),
+    tokenCounter: NO_COUNTER,
     watch,
     clock: systemClock,
     mintRequestId: createIdMinter(systemClock),
