@@ -17,12 +17,14 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }] = await Promise.all([
-    import('./http-server.ts'),
-    import('./mail/open-mailbox.ts'),
-    import('./people/open-sign-in.ts'),
-    import('./rate-limit.ts'),
-  ]);
+  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
+    await Promise.all([
+      import('./http-server.ts'),
+      import('./mail/open-mailbox.ts'),
+      import('./people/open-sign-in.ts'),
+      import('./rate-limit.ts'),
+      import('./billing/open-payments.ts'),
+    ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -50,9 +52,14 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     consoleOrigins,
     development,
   });
+  const payments = openPayments(
+    { database, redisUrl: settings.redisUrl, sealingKey, logger },
+    settings.billing,
+  );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn },
+    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
     {
+      routes: payments.routes,
       development,
       logger,
       bindAddress: settings.bindAddress,
@@ -66,6 +73,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   return {
     close: async () => {
       await server.close();
+      await payments.resources.queues.close();
       await mailbox.close();
       link.close();
       await clients.close();
@@ -75,9 +83,10 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }] = await Promise.all([
+  const [{ startWorkers }, { startHousekeeping }, { startJobs }] = await Promise.all([
     import('./workers.ts'),
     import('./housekeeping.ts'),
+    import('./jobs/start-jobs.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
@@ -89,10 +98,16 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
   });
+  const jobs = startJobs({
+    database: clients.database,
+    redisUrl: settings.redisUrl,
+    logger,
+    billing: settings.billing,
+  });
   const housekeeping = startHousekeeping(clients, systemClock, logger);
   return {
     close: async () => {
-      await Promise.all([workers.close(), housekeeping.close()]);
+      await Promise.all([workers.close(), housekeeping.close(), jobs.close()]);
       await clients.close();
     },
   };

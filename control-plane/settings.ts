@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { isAddressRange } from '#shared/address-range.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
+import type { BillingSettings } from './billing/billing-settings.ts';
+import { readBillingSettings } from './billing/settings.ts';
 import { parseBaseUrl, VENDORS } from './catalog/vendors.ts';
 
 /** What the environment says about one vendor; at least one of the two is set. */
@@ -31,6 +33,8 @@ export interface ControlPlaneSettings {
   readonly trustedProxies: readonly string[];
   /** Origins whose pages may call the API with a session. */
   readonly consoleOrigins: readonly string[];
+  /** `null`: no payments are taken. */
+  readonly billing: BillingSettings | null;
   /** Where browsers and mail links find the control plane; an origin. */
   readonly publicUrl: string;
   /** The mail server; `null`: files in the state folder in development, no mail in production. */
@@ -96,6 +100,7 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'origins such as https://console.example.com',
       problems,
     ),
+    billing: readBillingSettings(environment, readPublicUrl(environment, mode, []), problems),
   };
   const { sealingKey } = settings;
   if (problems.length > 0 || sealingKey === undefined)

@@ -16,6 +16,9 @@ const entryKind = builder.enumType('LedgerEntryKind', {
   values: {
     USAGE: { value: 'usage', description: 'Requests were billed.' },
     CREDIT_GRANT: { value: 'credit_grant', description: 'An operator gave credit.' },
+    TOP_UP: { value: 'top_up', description: 'A payment became credit.' },
+    REFUND: { value: 'refund', description: 'Unused credit went back.' },
+    DISPUTE: { value: 'dispute', description: 'A payment was disputed, or the dispute decided.' },
     CREDIT_ALLOCATION: {
       value: 'credit_allocation',
       description: 'Credit moved between a partner and its customer.',
@@ -37,6 +40,7 @@ const ledgerAccountKind = builder.enumType('LedgerAccountKind', {
     USAGE_REVENUE: { value: 'usage_revenue', description: 'What customers have used.' },
     STRIPE_CLEARING: { value: 'stripe_clearing', description: 'Payments under way.' },
     FEES: { value: 'fees', description: 'Payment fees.' },
+    DISPUTES: { value: 'disputes', description: 'Disputed payments that are not decided.' },
     REFUNDS: { value: 'refunds', description: 'Refunds.' },
     ADJUSTMENTS: { value: 'adjustments', description: 'Credit given or taken by operators.' },
   } as const,

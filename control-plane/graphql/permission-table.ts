@@ -32,6 +32,12 @@ export const QUERY_RULES: Readonly<Record<string, Rule>> = {
   model: 'signed-in',
   models: 'signed-in',
   upstreams: 'operator',
+  topUps: 'billing:read',
+  receipts: 'billing:read',
+  statements: 'billing:read',
+  paymentMethods: 'billing:read',
+  jobQueues: 'operator',
+  deadLetters: 'operator',
 };
 
 export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
@@ -53,6 +59,13 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   modelAliasDelete: 'keys:write',
   managementTokenCreate: 'tokens:write',
   managementTokenRevoke: 'tokens:write',
+  topUpCheckoutCreate: 'billing:write',
+  topUpCreate: 'billing:write',
+  paymentMethodSetDefault: 'billing:write',
+  paymentMethodRemove: 'billing:write',
+  autoTopUpUpdate: 'billing:write',
+  refundCreate: 'billing:write',
+  deadLetterReplay: 'operator',
   memberInvite: 'members:write',
   invitationRevoke: 'members:write',
   invitationAccept: 'user',
@@ -74,6 +87,7 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
     rule: 'accounts:read',
     except: {
       balance: 'billing:read',
+      autoTopUp: 'billing:read',
       ledgerEntries: 'billing:read',
       apiKeys: 'keys:read',
       usageRecords: 'usage:read',
@@ -89,6 +103,9 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   },
   ModelAlias: { accountIdMember: 'accountId', rule: 'keys:read' },
   ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },
+  TopUp: { accountIdMember: 'accountId', rule: 'billing:read' },
+  Statement: { accountIdMember: 'accountId', rule: 'billing:read' },
+  PaymentMethod: { accountIdMember: 'accountId', rule: 'billing:read' },
   AccountMember: { accountIdMember: 'accountId', rule: 'members:read' },
   AccountInvitation: { accountIdMember: 'accountId', rule: 'members:read' },
   LedgerEntry: { accountIdMember: 'accountId', rule: 'billing:read' },
@@ -101,6 +118,12 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
 
 /** Types without an identity of their own: whoever may use the field that leads to them may read them. */
 const PARTS = new Set([
+  'Receipt',
+  'AutoTopUp',
+  'StatementUsage',
+  'TopUpRequiredAction',
+  'JobQueue',
+  'DeadLetter',
   'PageInfo',
   'UserError',
   'AccountBalance',

@@ -10,7 +10,7 @@ export const BALANCE_CHANGED_CHANNEL = 'balance_changed';
 
 export type LedgerAccountRef =
   | { readonly kind: 'customer_available' | 'customer_promotional'; readonly accountId: string }
-  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'adjustments' };
+  | { readonly kind: 'usage_revenue' | 'stripe_clearing' | 'fees' | 'refunds' | 'disputes' | 'adjustments' };
 
 export type LedgerTransactionKind = (typeof ledgerTransactions.$inferSelect)['kind'];
 

@@ -252,6 +252,63 @@ const SANDBOX: readonly SettingRow[] = [
   ),
 ];
 
+const PAYMENTS: readonly SettingRow[] = [
+  {
+    name: 'STRIPE_SECRET_KEY',
+    allowed: 'sk_… or rk_…',
+    fallback: 'a stand-in for Stripe; in production no payments',
+    meaning: 'Takes top-ups through Stripe',
+  },
+  {
+    name: 'STRIPE_WEBHOOK_SECRET',
+    allowed: 'whsec_…',
+    fallback: 'needed with the key',
+    meaning: 'Signing secret of the webhook endpoint `/webhooks/stripe` of the control plane',
+  },
+  {
+    name: 'STRIPE_API_BASE',
+    allowed: 'http:// or https://',
+    fallback: 'Stripe',
+    meaning: "Another place that speaks Stripe's API",
+  },
+  {
+    name: 'TOP_UP_MIN_USD',
+    allowed: 'USD in whole cents, from 0.50',
+    fallback: '10.00',
+    meaning: 'Smallest top-up',
+  },
+  {
+    name: 'TOP_UP_MAX_USD',
+    allowed: 'USD in whole cents',
+    fallback: '5000.00',
+    meaning: 'Largest top-up',
+  },
+  wholeNumber(
+    'TOP_UP_FEE_BASIS_POINTS',
+    { from: 0, to: 10_000 },
+    '550',
+    'Service fee on top of the credit, in hundredths of a percent',
+  ),
+  {
+    name: 'TOP_UP_DAILY_LIMIT_USD',
+    allowed: 'USD in whole cents',
+    fallback: '10000.00',
+    meaning: 'What one account may top up within 24 hours',
+  },
+  wholeNumber(
+    'TOP_UP_DAILY_CARD_USES',
+    { from: 1, to: 10_000 },
+    '10',
+    'Top-ups with one card within 24 hours, over all accounts',
+  ),
+  wholeNumber(
+    'REFUND_WINDOW_DAYS',
+    { from: 0, to: 3_650 },
+    '14',
+    'How long customers may ask for unused credit back',
+  ),
+];
+
 /** Every setting but those of the providers, in the order in which people look for them. */
 export const SETTING_ROWS: readonly SettingRow[] = [
   ...PLACES,
@@ -261,6 +318,7 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...BEHAVIOUR,
   ...REQUESTS,
   ...USAGE,
+  ...PAYMENTS,
   ...SANDBOX,
 ];
 
