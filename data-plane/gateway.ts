@@ -7,8 +7,10 @@ import type { BodyLimits } from './http/request-intake.ts';
 import type { SilenceLimits } from './lanes/attempt.ts';
 import type { MediaGuard } from './media/media-guard.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
+import type { TokenCounter } from './token-count/token-counter.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';
+import type { RequestCounts } from './usage/request-counts.ts';
 import type { UsageSpool } from './usage/usage-spool.ts';
 import type { UsageTotalsReader } from './usage/usage-totals-reader.ts';
 
@@ -20,8 +22,10 @@ export interface Gateway {
   readonly totals: UsageTotalsReader;
   readonly upstreams: UpstreamClient;
   readonly media: MediaGuard;
+  readonly tokenCounter: TokenCounter;
   readonly watch: SilenceWatch;
   readonly clock: Clock;
+  readonly counts: RequestCounts;
   /** Mints the UUIDv7 of a request. */
   readonly mintRequestId: () => string;
   /** Keys the digests of end-user ids. */

@@ -7,9 +7,12 @@ import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
 import { MediaGuard } from './media/media-guard.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
+import { openSharedFactors } from './token-count/shared-factors.ts';
+import { LearningCounter } from './token-count/token-counter.ts';
 import { SilenceWatch } from './upstream/silence-watch.ts';
 import { createUndiciClient } from './upstream/undici-client.ts';
 import { openFileSpool } from './usage/file-spool.ts';
@@ -25,18 +28,41 @@ const SHUTDOWN_MARGIN_MS = 5_000;
 
 await run(readSettings());
 
-function openLogger({ logLevel, slot }: DataPlaneSettings): Logger {
-  return pino({
-    level: logLevel,
-    base: { process: `data-plane-${slot}` },
+async function run(settings: DataPlaneSettings): Promise<void> {
+  const logger = pino({
+    level: settings.logLevel,
+    base: { process: `data-plane-${settings.slot}` },
     redact: ['*.authorization', '*.credential', '*.headers', '*.body', 'authorization', 'credential'],
   });
+  const links = await openLinks(settings, logger);
+  const gateway = assembleGateway(settings, links, logger);
+  await warmUp(gateway);
+  const server = await startServer(gateway, settings.bindAddress, settings.port);
+  const metrics = await serveMetrics({ settings, ...links, logger });
+  onShutdown(async () => {
+    await server.drain(settings.drainTimeoutMs);
+    server.close();
+    // Requests that were cut a moment ago are recorded before the spool closes.
+    await nextTurn();
+    gateway.watch.stop();
+    await Promise.all([
+      links.spool.close(SPOOL_CLOSE_MS),
+      links.upstreams.close(),
+      links.snapshots.close(),
+      gateway.tokenCounter.close(),
+    ]);
+    await links.quotas.close();
+    links.totals.close();
+    await metrics?.close();
+  }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
+  logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
+  announceReady();
 }
 
-async function run(settings: DataPlaneSettings): Promise<void> {
-  const clock = systemClock;
-  const logger = openLogger(settings);
+/** Everything that reaches beyond this process and is closed at its end. */
+async function openLinks(settings: DataPlaneSettings, logger: Logger) {
   const { redisUrl, home, slot, slotCount, sealingKey } = settings;
+  const clock = systemClock;
   const spool = openFileSpool({
     redisUrl,
     home,
@@ -66,22 +92,31 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     holdTimeoutMs: HOLD_TIMEOUT_MS,
   });
   const totals = openUsageTotalsReader({ redisUrl, clock, logger });
-  const upstreams = createUndiciClient(settings);
-  const watch = new SilenceWatch(WATCH_INTERVAL_MS);
-  const gateway: Gateway = {
-    snapshots,
-    quotas,
-    spool,
-    totals,
-    upstreams,
+  return { spool, snapshots, quotas, totals, upstreams: createUndiciClient(settings) };
+}
+
+function assembleGateway(
+  settings: DataPlaneSettings,
+  links: Awaited<ReturnType<typeof openLinks>>,
+  logger: Logger,
+): Gateway {
+  const clock = systemClock;
+  const { quotas } = links;
+  return {
+    ...links,
     media: new MediaGuard({
       fetcher: new GuardedFetcher({ trustedAddresses: settings.mediaFromLoopback ? LOOPBACK_ADDRESSES : [] }),
       maxRequestBytes: settings.bodyLimits.maxBodyBytes,
     }),
-    watch,
+    tokenCounter: new LearningCounter({
+      factors: openSharedFactors({ redisUrl: settings.redisUrl, clock, logger }),
+      clock,
+    }),
+    watch: new SilenceWatch(WATCH_INTERVAL_MS),
     clock,
+    counts: links.spool.counts,
     mintRequestId: createIdMinter(clock),
-    sealingKey,
+    sealingKey: settings.sealingKey,
     log: logger,
     bodyLimits: settings.bodyLimits,
     trustedProxies: settings.trustedProxies,
@@ -90,18 +125,4 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     random: Math.random,
     linkStates: () => ({ redis: quotas.reachable ? 'up' : 'down' }),
   };
-  await warmUp(gateway);
-  const server = await startServer(gateway, settings.bindAddress, settings.port);
-  onShutdown(async () => {
-    await server.drain(settings.drainTimeoutMs);
-    server.close();
-    // Requests that were cut a moment ago are recorded before the spool closes.
-    await nextTurn();
-    watch.stop();
-    await Promise.all([spool.close(SPOOL_CLOSE_MS), upstreams.close(), snapshots.close()]);
-    await quotas.close();
-    totals.close();
-  }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
-  logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
-  announceReady();
 }

@@ -13,7 +13,7 @@ import {
   responsesClientDialect,
 } from './dialects/client-dialects.ts';
 import { showCredits, showUsage } from './endpoints/account-figures.ts';
-import { countTokens } from './endpoints/count-tokens.ts';
+import { CountTokensEndpoint } from './endpoints/count-tokens.ts';
 import {
   answerFault,
   answerUnexpected,
@@ -50,6 +50,7 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
   const chat = new InferenceEndpoint(gateway, refusals, chatClientDialect);
   const responses = new InferenceEndpoint(gateway, refusals, responsesClientDialect);
   const messages = new InferenceEndpoint(gateway, refusals, messagesClientDialect);
+  const counting = new CountTokensEndpoint(gateway);
   const doors = new Doors(gateway);
   const app = App();
 
@@ -66,7 +67,7 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
     app,
     '/v1/messages/count_tokens',
     () => 'anthropic',
-    (exchange) => countTokens(gateway, exchange),
+    (exchange) => counting.handle(exchange),
   );
   doors.get(app, '/v1/models', shapeByHeader, (exchange) => listModels(gateway, exchange));
   doors.get(app, `${MODEL_PATH}*`, shapeByHeader, (exchange) =>

@@ -3,6 +3,7 @@ import type { SnapshotModel } from '#shared/snapshot.ts';
 import type { Gateway } from './gateway.ts';
 import { startServer } from './server.ts';
 import type { CompiledKey, CompiledModel, CompiledSnapshot } from './snapshot/compiled-snapshot.ts';
+import { NO_COUNTER } from './token-count/token-counter.ts';
 import type { UpstreamCall, UpstreamClient, UpstreamHandler } from './upstream/upstream-client.ts';
 
 const REQUESTS = 300;
@@ -60,6 +61,7 @@ function rehearsalOf(real: Gateway, digest: string): Gateway {
     ...real,
     snapshots: { current: () => snapshot, ageMs: () => 0 },
     upstreams: new RehearsalProvider(),
+    tokenCounter: NO_COUNTER,
     spool: { accepting: true, append: (_, onSpooled) => void setImmediate(onSpooled) },
     quotas: {
       hold: ({ worstCaseNano: heldNano }) => ({ heldNano, budgetPeriod: undefined, standing: STANDING }),

@@ -42,6 +42,9 @@ export const redisKeys = {
   quotaRecall: 'cm:quota:recall',
   /** hash, lease scripts. One-second buckets of requests and tokens of one API key; expires after 2 min of silence. */
   rateBuckets: (apiKeyId: string) => `cm:rate:${apiKeyId}`,
+
+  /** hash, data planes. How the models of one vendor count tokens: sums of six numbers; expires after 90 days of silence. */
+  tokenFactors: (family: string) => `cm:token-factors:${family}`,
   /** string, control plane API. How much a caller of it has spent in one window; expires with the window. */
   apiRate: (window: string) => `cm:api:rate:${window}`,
 } as const;

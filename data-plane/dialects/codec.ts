@@ -70,9 +70,19 @@ export interface StreamDecoder {
   end(): void;
 }
 
+/** A provider's own counting of the tokens of a prompt. */
+export interface TokenCountCodec {
+  /** The question about a request that was encoded for sending. `path` is below the upstream's base path. */
+  encode(request: EncodedRequest): { readonly path: string; readonly body: JsonObject };
+  /** The count in the answer; `undefined` when there is none. */
+  read(answer: JsonObject): number | undefined;
+}
+
 /** A provider protocol on the translate lane. Pure like {@link ClientCodec}. */
 export interface ProviderCodec {
   readonly protocol: ProviderProtocol;
+  /** Name of the event that only keeps a stream alive, where the protocol has one. */
+  readonly heartbeatEvent?: string;
   /**
    * Turn to JSON. A field whose absence would change the meaning of the answer, and that real agents do not send as a
    * matter of course, is refused with `unsupported_parameter` naming it; the rest of what cannot be said is in `dropped`.
@@ -83,6 +93,8 @@ export interface ProviderCodec {
    * bytes in the URL's place before the request is encoded.
    */
   readsUrl(media: MediaKind, url: string, vendor: string): boolean;
+  /** Absent: providers of this protocol do not count. */
+  readonly tokenCount?: TokenCountCodec;
   createStreamDecoder(emit: EmitTurnEvent): StreamDecoder;
   /** A whole body to the same events that its stream would give. */
   decodeBody(body: JsonObject, emit: EmitTurnEvent): void;

@@ -11,7 +11,7 @@ import {
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import { Attempt, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
+import { Attempt, type AttemptJob, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
@@ -20,11 +20,12 @@ import type {
   CompiledRoute,
   CompiledSnapshot,
 } from '#data-plane/snapshot/compiled-snapshot.ts';
+import type { CountSample } from '#data-plane/token-count/token-counter.ts';
 import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { chooseLane, isForwarded } from './choose-lane.ts';
 import { droppedHeader } from './dropped-header.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
@@ -43,6 +44,8 @@ interface AdmittedRequest {
   readonly price: PriceVersion;
   readonly attempts: readonly CompiledRoute[];
   readonly hold: Hold;
+  /** Kept for those few requests that teach how their model counts. */
+  readonly sample: CountSample | undefined;
   /** Of a stream without a stated limit. */
   readonly guard: OutputGuard | undefined;
 }
@@ -75,6 +78,7 @@ export class InferenceEndpoint {
     const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
     const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
+      this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
       return;
     }
@@ -118,7 +122,10 @@ export class InferenceEndpoint {
       end = { outcome, lane: undefined };
     }
     const result = resultOf(admitted, end);
-    const usedTokens = promptTokens(result.usage) + result.usage.output;
+    const promptCount = promptTokens(result.usage);
+    if (admitted.sample !== undefined && result.status === 'success' && result.usage.source === 'upstream')
+      this.#gateway.tokenCounter.learn(admitted.sample, promptCount);
+    const usedTokens = promptCount + result.usage.output;
     const excessNano = this.#gateway.quotas.settle(admitted.hold, result.costNano, usedTokens);
     const endedAtMs = this.#gateway.clock.monotonicMs();
     const record = buildRecord(exchange, facts, { ...result, excessNano }, endedAtMs);
@@ -167,7 +174,18 @@ export class InferenceEndpoint {
     if (isFault(hold)) return hold;
     facts.budgetPeriod = hold.budgetPeriod;
     const guard = cost.steps && new OutputGuard(quotas, hold, cost.steps);
-    return { body, dialect, request, model, price, attempts, hold, guard };
+    const sample = this.#sample(dialect, model, request, bytes);
+    return { body, dialect, request, model, price, attempts, hold, guard, sample };
+  }
+
+  #sample(
+    { forwardProtocol }: ClientDialect,
+    model: CompiledModel,
+    request: WatchedRequest,
+    bytes: Buffer,
+  ): CountSample | undefined {
+    if (forwardProtocol === undefined) return undefined;
+    return this.#gateway.tokenCounter.sample(forwardProtocol, model, request, bytes);
   }
 
   #read(body: Buffer): { dialect: ClientDialect; request: WatchedRequest } | Fault {
@@ -190,6 +208,7 @@ export class InferenceEndpoint {
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
     let end: ForwardEnd | undefined;
     let inexpressible: ForwardEnd | undefined;
+    const clientSilence = { silentMs: 0 };
     for (const route of admitted.attempts) {
       // The attempts so far have failed, and failed ones cost nothing.
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
@@ -203,7 +222,11 @@ export class InferenceEndpoint {
       }
       facts.upstream = route.upstream;
       facts.lane = choice.kind;
-      end = await this.#attempt(exchange, facts, admitted, route, choice);
+      end = await this.#attempt(exchange, facts, admitted, {
+        ...choice,
+        clientSilence,
+        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
+      });
       this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
@@ -214,27 +237,24 @@ export class InferenceEndpoint {
     exchange: Exchange,
     facts: RequestFacts,
     admitted: AdmittedRequest,
-    route: CompiledRoute,
-    { lane, request, dropped }: LaneChoice,
+    job: Pick<AttemptJob, 'lane' | 'request' | 'clientSilence' | 'successHeaders'>,
   ): Promise<ForwardEnd> {
     const { upstreams, watch, silenceLimits, clock } = this.#gateway;
     const attempt = new Attempt({
       client: upstreams,
       watch,
       limits: silenceLimits,
-      lane,
       writer: exchange.writer,
-      request,
       stream: admitted.request.stream,
       guard: admitted.guard,
-      successHeaders: successHeaders(exchange, admitted, route, dropped),
+      ...job,
     });
     attempt.onFirstContent = () => {
       facts.firstTokenMs = Math.round(clock.monotonicMs() - exchange.startedAtMs);
       // No other provider will be asked now, and streams last.
       admitted.body.forget();
     };
-    return { outcome: await attempt.outcome, lane };
+    return { outcome: await attempt.outcome, lane: job.lane };
   }
 
   /** Answers a request that never reached a provider. */

@@ -64,7 +64,7 @@ function mentionedMedia({
 }
 
 /** Aborts when the client goes. Replaces whoever listened for that before. */
-function departureOf({ writer }: Exchange): AbortSignal {
+export function departureOf({ writer }: Exchange): AbortSignal {
   const departure = new AbortController();
   if (writer.aborted) departure.abort();
   else writer.onAborted = () => departure.abort();

@@ -55,7 +55,7 @@ export interface Customer {
 
 /** A new account with credit and one key, so that no two tests share limits, balances or records. */
 export async function newCustomer(
-  { operator, product }: Outside,
+  { operator, product }: Pick<Outside, 'operator' | 'product'>,
   options: KeyLimits & { creditUsd?: string | null } = {},
 ): Promise<Customer> {
   const { creditUsd = CREDIT_USD, ...limits } = options;

@@ -1,8 +1,10 @@
 import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
+import { completeLogprob } from '#data-plane/dialects/logprob.ts';
 import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { customToolNames, unwrappedInput } from './custom-calls.ts';
 import { speaksLegacyFunctions } from './decode-request.ts';
 import { encodeDetail } from './reasoning-details.ts';
 import { CLIENT_FINISH_REASONS } from './wire.ts';
@@ -36,6 +38,7 @@ interface ChoiceProgress {
  */
 export class AnswerDeltas {
   readonly #legacy: boolean;
+  readonly #customNames: ReadonlySet<string>;
   readonly #emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void;
   readonly #parts = new Map<number, StartedPart>();
   readonly #choices = new Map<number, ChoiceProgress>();
@@ -47,6 +50,7 @@ export class AnswerDeltas {
     emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void,
   ) {
     this.#legacy = speaksLegacyFunctions(answer.body);
+    this.#customNames = customToolNames(answer.body);
     this.#emit = emit;
   }
 
@@ -122,11 +126,10 @@ export class AnswerDeltas {
       return;
     }
     const id = packCallId(start.callId, start.signature);
-    this.#emit(
-      start.choice,
-      { tool_calls: [{ index: callIndex, id, type: 'function', function: called }] },
-      null,
-    );
+    const call = this.#isCustom(start)
+      ? { index: callIndex, id, type: 'custom', custom: { name: start.name, input: '' } }
+      : { index: callIndex, id, type: 'function', function: called };
+    this.#emit(start.choice, { tool_calls: [call] }, null);
   }
 
   #delta(event: Extract<TurnEvent, { kind: 'part_delta' }>): void {
@@ -146,9 +149,19 @@ export class AnswerDeltas {
         if (event.text !== '') this.#emit(choice, { reasoning_content: event.text }, null);
         return;
       case 'tool_call':
+        if (this.#isWrapped(part.start)) return;
         this.#emit(choice, this.#argumentsDelta(part, event.text), null);
         return;
     }
+  }
+
+  #isCustom(start: PartStart): boolean {
+    return start.part === 'tool_call' && this.#customNames.has(start.name);
+  }
+
+  /** A free text that comes inside JSON is told once it is whole. */
+  #isWrapped(start: PartStart): boolean {
+    return this.#isCustom(start) && start.part === 'tool_call' && start.custom !== true;
   }
 
   #noteText(progress: ChoiceProgress, text: string): void {
@@ -158,7 +171,10 @@ export class AnswerDeltas {
 
   #argumentsDelta(part: StartedPart, text: string): JsonObject {
     if (this.#legacy) return { function_call: { arguments: text } };
-    return { tool_calls: [{ index: part.callIndex, function: { arguments: text } }] };
+    const piece = this.#isCustom(part.start)
+      ? { custom: { input: text } }
+      : { function: { arguments: text } };
+    return { tool_calls: [{ index: part.callIndex, ...piece }] };
   }
 
   /** The thought once more, whole and with its state: clients return this entry as it is. */
@@ -188,7 +204,13 @@ export class AnswerDeltas {
   /** Clients parse arguments as JSON, so a call without any gets an empty object. */
   #end(index: number): void {
     const part = this.#parts.get(index);
-    if (part === undefined || part.start.part !== 'tool_call' || part.text !== '') return;
+    if (part === undefined || part.start.part !== 'tool_call') return;
+    if (this.#isCustom(part.start)) {
+      const input = this.#isWrapped(part.start) ? unwrappedInput(part.text) : '';
+      if (input !== '') this.#emit(part.start.choice, this.#argumentsDelta(part, input), null);
+      return;
+    }
+    if (part.text !== '') return;
     this.#emit(part.start.choice, this.#argumentsDelta(part, '{}'), null);
   }
 }
@@ -209,23 +231,4 @@ function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[]
   if (entries === undefined) return null;
   const other = field === 'content' ? 'refusal' : 'content';
   return { [field]: entries.map(completeLogprob), [other]: null };
-}
-
-/** The schema requires every field, also where the provider gave none. */
-function completeLogprob(entry: JsonObject): JsonObject {
-  const top = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
-  return {
-    ...tokenLogprob(entry),
-    top_logprobs: top.map((item) =>
-      tokenLogprob(typeof item === 'object' && item !== null ? (item as JsonObject) : {}),
-    ),
-  };
-}
-
-function tokenLogprob(entry: JsonObject): JsonObject {
-  return {
-    token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : -9999,
-    bytes: Array.isArray(entry.bytes) ? entry.bytes : null,
-  };
 }

@@ -3,12 +3,14 @@ import { createGeminiStreamDecoder, decodeGeminiBody } from './decode-response.t
 import { isVideoPage } from './encode-media.ts';
 import { encodeGeminiRequest } from './encode-request.ts';
 import { readGeminiFault } from './faults.ts';
+import { geminiTokenCount } from './token-count.ts';
 
 /** Gemini's `generateContent` and `streamGenerateContent`, as Google speaks it. */
 export const geminiProviderCodec: ProviderCodec = {
   protocol: 'gemini',
   encodeRequest: encodeGeminiRequest,
   readsUrl: (_, url) => isVideoPage(url),
+  tokenCount: geminiTokenCount,
   createStreamDecoder: createGeminiStreamDecoder,
   decodeBody: decodeGeminiBody,
   readProviderFault: readGeminiFault,

@@ -96,7 +96,7 @@ const TOOLS = clientFields([
   ['tools', 'structure'],
   ['tools[namespace]', 'tools.namespace'],
   ['tools[namespace].name', 'tools.namespace'],
-  ['tools[namespace].description', 'tools.namespace'],
+  ['tools[namespace].description', 'tools.namespace.description'],
   ['tools[namespace].tools', 'structure'],
   ...SERVER_TOOLS.map((type) => [`tools[${type}]`, 'tools.server', whole] as const),
   ...AGENT_TOOLS.map((type) => [`tools[${type}]`, 'tools.server.agent', whole] as const),

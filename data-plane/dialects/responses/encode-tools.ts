@@ -34,7 +34,7 @@ function encodeToolList(tools: readonly Tool[], losses: RequestLosses): JsonValu
       if (server !== undefined) encoded.push(server);
       return;
     }
-    if (tool.kind === 'function' && tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
+    if (tool.kind === 'function' && tool.cache !== undefined) losses.dropMark(tool.cache);
     const { namespace } = tool;
     if (namespace === undefined) {
       encoded.push(encodeOwnTool(tool));

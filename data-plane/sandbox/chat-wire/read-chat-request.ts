@@ -21,8 +21,9 @@ const jsonSchema = z.union([z.boolean(), z.record(z.string(), z.json())]);
 
 const contentPart = z.looseObject({
   type: z.string(),
-  text: z.string().optional(),
-  refusal: z.string().optional(),
+  // Agents' histories spell out what a part has not.
+  text: z.string().nullish(),
+  refusal: z.string().nullish(),
 });
 const message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
@@ -101,7 +102,7 @@ export function readChatRequest(body: unknown): ChatRequest | WireError {
 
 function readMessage(sent: ChatBody['messages'][number]): TurnMessage {
   const parts = typeof sent.content === 'string' ? [] : (sent.content ?? []);
-  const texts = parts.map((part) => part.text ?? part.refusal).filter((text) => text !== undefined);
+  const texts = parts.map((part) => part.text ?? part.refusal).filter((text) => typeof text === 'string');
   return {
     role: roleOf(sent.role),
     text: typeof sent.content === 'string' ? sent.content : texts.join('\n'),

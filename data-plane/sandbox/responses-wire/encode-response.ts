@@ -79,7 +79,6 @@ function onlyAnswer(turn: Turn): Answer {
   return answer;
 }
 
-/** There is no usage before the end: the published schema has no empty one. */
 function responseObject({ id, model, writing }: ResponseEnvelope, nowMs: number, state: object): object {
   return {
     id,
@@ -90,6 +89,7 @@ function responseObject({ id, model, writing }: ResponseEnvelope, nowMs: number,
     error: null,
     incomplete_details: null,
     output: [],
+    usage: usageOf(NOTHING_USED),
     ...writing.echo,
     ...state,
   };
@@ -111,6 +111,15 @@ function reasonOf({ finish }: Answer): string | undefined {
   if (finish === 'length') return 'max_output_tokens';
   return finish === 'content_filter' ? finish : undefined;
 }
+
+/** Before the end: one published schema demands the field, the other allows no `null`. */
+const NOTHING_USED: TurnUsage = {
+  promptTokens: 0,
+  cachedTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
 
 function usageOf(usage: TurnUsage): object {
   return {

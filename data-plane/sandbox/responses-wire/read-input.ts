@@ -5,8 +5,9 @@ import { isOwnReasoning } from './reasoning-seal.ts';
 
 const contentPart = z.looseObject({
   type: z.string(),
-  text: z.string().optional(),
-  refusal: z.string().optional(),
+  // Agents' histories spell out what a part has not.
+  text: z.string().nullish(),
+  refusal: z.string().nullish(),
 });
 const content = z.union([z.string(), z.array(contentPart)]);
 const inputItem = z.looseObject({
@@ -73,7 +74,7 @@ function readCall(item: Item): TurnMessage['toolCalls'][number] {
 
 function message(role: TurnMessage['role'], sent: z.infer<typeof content>): TurnMessage {
   const parts = typeof sent === 'string' ? [] : sent;
-  const texts = parts.map((part) => part.text ?? part.refusal).filter((text) => text !== undefined);
+  const texts = parts.map((part) => part.text ?? part.refusal).filter((text) => typeof text === 'string');
   return {
     role,
     text: typeof sent === 'string' ? sent : texts.join('\n'),

@@ -166,11 +166,13 @@ function echoOf(sent: ResponsesBody): object {
   const format = sent.text?.format ?? { type: 'text' };
   return {
     background: false,
+    frequency_penalty: 0,
     instructions: sent.instructions ?? null,
     max_output_tokens: sent.max_output_tokens ?? null,
     max_tool_calls: sent.max_tool_calls ?? null,
     metadata: sent.metadata ?? {},
     parallel_tool_calls: sent.parallel_tool_calls ?? true,
+    presence_penalty: 0,
     previous_response_id: null,
     prompt_cache_key: sent.prompt_cache_key ?? null,
     reasoning: { effort: effortOf(sent), summary: sent.reasoning?.summary ?? null },

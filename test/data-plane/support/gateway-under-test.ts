@@ -3,8 +3,10 @@ import type { Gateway } from '#data-plane/gateway.ts';
 import { MediaGuard } from '#data-plane/media/media-guard.ts';
 import { type RunningServer, startServer } from '#data-plane/server.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { NO_COUNTER } from '#data-plane/token-count/token-counter.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
+import { RequestCounts } from '#data-plane/usage/request-counts.ts';
 import { AddressRanges } from '#shared/address-range.ts';
 import { mintApiKey } from '#shared/api-key.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -63,8 +65,10 @@ export async function startGateway(
     totals: { readTotals: async () => TOTALS },
     upstreams,
     media: new MediaGuard({ fetcher: new GuardedFetcher(fetching), maxRequestBytes: MAX_BODY_BYTES }),
+    tokenCounter: NO_COUNTER,
     watch,
     clock: systemClock,
+    counts: new RequestCounts(),
     mintRequestId: createIdMinter(systemClock),
     sealingKey,
     log: pino({ level: 'info' }, { write: (line: string) => logLines.push(line) }),

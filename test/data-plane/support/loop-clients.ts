@@ -11,7 +11,10 @@ export interface LoopAnswer {
   readonly dropped: string | null;
 }
 
-/** A client that keeps the conversation as users of its SDK do, and asks for the next step. */
+/**
+ * A client that keeps the conversation as users of its SDK do, and asks for the next step. The conversation is the last
+ * field of its requests, so that one request is a prefix of the next.
+ */
 export interface LoopClient {
   /** Asks `model`, and takes the answer into the history. */
   next(model: string): Promise<LoopAnswer>;
@@ -107,10 +110,10 @@ class ChatLoop implements LoopClient {
   async next(model: string): Promise<LoopAnswer> {
     const request = {
       model,
-      messages: this.#messages,
       tools: [{ type: 'function' as const, function: { name: 'get_weather', parameters: schema } }],
       reasoning_effort: 'medium' as const,
       max_completion_tokens: 8_000,
+      messages: this.#messages,
     };
     const { message, dropped } = this.#stream ? await this.#streamed(request) : await this.#whole(request);
     this.#messages.push(this.#echo(message));
@@ -132,10 +135,10 @@ class ChatLoop implements LoopClient {
   }
 
   async #streamed(
-    request: OpenAI.ChatCompletionCreateParamsNonStreaming,
+    request: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream'>,
   ): Promise<{ message: AssistantMessage; dropped: string | null }> {
     const { data, response } = await this.#client.chat.completions
-      .create({ ...request, stream: true })
+      .create({ stream: true, ...request })
       .withResponse();
     const dropped = response.headers.get('x-crossmodel-dropped');
     const message = await this.#join(data);
@@ -167,12 +170,12 @@ class ResponsesLoop implements LoopClient {
     const request = {
       model,
       instructions: 'You are a weather station.',
-      input: this.#input,
       tools: [{ type: 'function' as const, name: 'get_weather', parameters: schema, strict: false }],
       reasoning: { effort: 'medium' as const, summary: 'auto' as const },
       include: ['reasoning.encrypted_content' as const],
       store: false,
       max_output_tokens: 8_000,
+      input: this.#input,
     };
     const { response, dropped } = this.#stream ? await this.#streamed(request) : await this.#whole(request);
     this.#input.push(...(response.output as OpenAI.Responses.ResponseInputItem[]));
@@ -197,10 +200,10 @@ class ResponsesLoop implements LoopClient {
   }
 
   async #streamed(
-    request: OpenAI.Responses.ResponseCreateParamsNonStreaming,
+    request: Omit<OpenAI.Responses.ResponseCreateParamsStreaming, 'stream'>,
   ): Promise<{ response: OpenAI.Responses.Response; dropped: string | null }> {
     const { data, response } = await this.#client.responses
-      .create({ ...request, stream: true })
+      .create({ stream: true, ...request })
       .withResponse();
     for await (const event of data)
       if (event.type === 'response.completed')
@@ -233,19 +236,21 @@ class MessagesLoop implements LoopClient {
       model,
       max_tokens: 8_000,
       system: 'You are a weather station.',
-      messages: this.#messages,
       tools: [{ name: 'get_weather', input_schema: { ...schema, type: 'object' as const } }],
       thinking: { type: 'enabled' as const, budget_tokens: 2_000 },
+      messages: this.#messages,
     };
     let message: Anthropic.Message;
     let dropped: string | null;
     if (this.#stream) {
-      const stream = this.#client.messages.stream(request);
+      const stream = this.#client.messages.stream({ stream: true, ...request });
       const { response } = await stream.withResponse();
       dropped = response.headers.get('x-crossmodel-dropped');
       message = await stream.finalMessage();
     } else {
-      const { data, response } = await this.#client.messages.create(request).withResponse();
+      const { data, response } = await this.#client.messages
+        .create({ stream: false, ...request })
+        .withResponse();
       dropped = response.headers.get('x-crossmodel-dropped');
       message = data;
     }
