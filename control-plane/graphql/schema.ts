@@ -13,6 +13,8 @@ import './member-mutations.ts';
 import './model.ts';
 import './model-alias.ts';
 import './payment-method.ts';
+import './quarantined-usage-record.ts';
+import './reconciliation.ts';
 import './refund.ts';
 import './statement.ts';
 import './top-up.ts';
