@@ -108,7 +108,13 @@ export function readSettings(environment: Environment = process.env): ControlPla
       problems,
     ),
     publicUrl: readPublicUrl(environment, mode, problems),
-    apiCostPerMinute: wholeNumber(environment, 'API_COST_PER_MINUTE', DEFAULT_API_COST_PER_MINUTE, problems),
+    apiCostPerMinute: wholeNumber(
+      environment,
+      'API_COST_PER_MINUTE',
+      [1, MAX_API_COST_PER_MINUTE],
+      DEFAULT_API_COST_PER_MINUTE,
+      problems,
+    ),
     smtpUrl:
       text(environment, 'SMTP_URL') === undefined
         ? null
