@@ -1,5 +1,6 @@
 import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
+import { completeLogprob } from '#data-plane/dialects/logprob.ts';
 import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
@@ -230,23 +231,4 @@ function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[]
   if (entries === undefined) return null;
   const other = field === 'content' ? 'refusal' : 'content';
   return { [field]: entries.map(completeLogprob), [other]: null };
-}
-
-/** The schema requires every field, also where the provider gave none. */
-function completeLogprob(entry: JsonObject): JsonObject {
-  const top = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
-  return {
-    ...tokenLogprob(entry),
-    top_logprobs: top.map((item) =>
-      tokenLogprob(typeof item === 'object' && item !== null ? (item as JsonObject) : {}),
-    ),
-  };
-}
-
-function tokenLogprob(entry: JsonObject): JsonObject {
-  return {
-    token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : -9999,
-    bytes: Array.isArray(entry.bytes) ? entry.bytes : null,
-  };
 }
