@@ -166,21 +166,21 @@ export function cellCases(outside: () => Outside): void {
     });
 
     // The sandbox refuses reasoning state that does not come back as it was.
-    it.each(LOOPS)('runs five steps of thinking and calling for a $client client, streamed: $stream', async ({
-      client,
-      stream,
-    }) => {
-      const target = { url: outside().product.access.dataPlaneUrl, secret: customer.apiKey };
-      const conversation = openClient(target, client, stream, FIVE_STEPS);
-      for (const city of CITIES) {
-        const { calls } = await conversation.next(model);
-        expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
-        conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
-      }
-      const last = await conversation.next(model);
-      expect(last.calls).toEqual([]);
-      expect(last.text).toContain('18');
-    });
+    it.each(LOOPS)(
+      'runs five steps of thinking and calling for a $client client, streamed: $stream',
+      async ({ client, stream }) => {
+        const target = { url: outside().product.access.dataPlaneUrl, secret: customer.apiKey };
+        const conversation = openClient(target, client, stream, FIVE_STEPS);
+        for (const city of CITIES) {
+          const { calls } = await conversation.next(model);
+          expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
+          conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
+        }
+        const last = await conversation.next(model);
+        expect(last.calls).toEqual([]);
+        expect(last.text).toContain('18');
+      },
+    );
 
     it('counts the tokens of a Messages request, marked where it is an estimate', async () => {
       const messages = [{ role: 'user' as const, content: 'Say this is a test '.repeat(50) }];
@@ -208,26 +208,26 @@ export function cellCases(outside: () => Outside): void {
     });
   });
 
-  it.each(LOOPS)('a conversation goes on with every next model where it was, for a $client client, streamed: $stream', async ({
-    client,
-    stream,
-  }) => {
-    const { apiKey } = await newCustomer(outside(), { rpmLimit: 1_000, tpmLimit: 10_000_000 });
-    const target = { url: outside().product.access.dataPlaneUrl, secret: apiKey };
-    const conversation = openClient(target, client, stream, FIVE_STEPS);
-    const models = Object.values(MODELS);
-    for (const [step, city] of CITIES.entries()) {
-      const { calls } = await conversation.next(models[step] ?? '');
-      expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
-      conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
-    }
-    for (const model of models) {
-      const answer = await conversation.next(model);
-      // Whatever it takes another question for, the conversation so far was no hindrance.
-      expect(answer.text !== '' || answer.calls.length > 0).toBe(true);
-      expect(answer.dropped).toBeTruthy();
-      conversation.giveResults(answer.calls.map(({ id }) => ({ id, output: '20 degrees' })));
-      if (answer.calls.length === 0) conversation.say('And again?');
-    }
-  });
+  it.each(LOOPS)(
+    'a conversation goes on with every next model where it was, for a $client client, streamed: $stream',
+    async ({ client, stream }) => {
+      const { apiKey } = await newCustomer(outside(), { rpmLimit: 1_000, tpmLimit: 10_000_000 });
+      const target = { url: outside().product.access.dataPlaneUrl, secret: apiKey };
+      const conversation = openClient(target, client, stream, FIVE_STEPS);
+      const models = Object.values(MODELS);
+      for (const [step, city] of CITIES.entries()) {
+        const { calls } = await conversation.next(models[step] ?? '');
+        expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
+        conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
+      }
+      for (const model of models) {
+        const answer = await conversation.next(model);
+        // Whatever it takes another question for, the conversation so far was no hindrance.
+        expect(answer.text !== '' || answer.calls.length > 0).toBe(true);
+        expect(answer.dropped).toBeTruthy();
+        conversation.giveResults(answer.calls.map(({ id }) => ({ id, output: '20 degrees' })));
+        if (answer.calls.length === 0) conversation.say('And again?');
+      }
+    },
+  );
 }
