@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  chatClientDialect,
-  messagesClientDialect,
-  responsesClientDialect,
-} from '#data-plane/dialects/client-dialects.ts';
-import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { isJsonObject } from '#data-plane/dialects/json-access.ts';
-import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import { isFault } from '#shared/fault.ts';
 import { PROTOCOLS } from '#test/data-plane/support/protocol-models.ts';
@@ -14,19 +7,9 @@ import { CHAT_SPECIMENS } from './chat-specimens.ts';
 import { shows } from './field-paths.ts';
 import { MESSAGES_SPECIMENS } from './messages-specimens.ts';
 import { RESPONSES_SPECIMENS } from './responses-specimens.ts';
+import { translated } from './translated.ts';
 
 const SPECIMENS = { chat: CHAT_SPECIMENS, responses: RESPONSES_SPECIMENS, messages: MESSAGES_SPECIMENS };
-const CODECS = {
-  chat: chatClientDialect.codec,
-  responses: responsesClientDialect.codec,
-  messages: messagesClientDialect.codec,
-};
-const TARGET: ProviderTarget = {
-  providerModel: 'm',
-  vendor: 'openai',
-  maxOutputTokens: 8_192,
-  capabilities: { reasoningEfforts: ['low', 'medium', 'high'], thinkingBudget: false, reasoning: true },
-};
 const NAME = 'field_of_tomorrow';
 const WORD = 'word-of-tomorrow';
 
@@ -60,9 +43,7 @@ function silentLoss(
   // A choice among some of the tools is said by leaving out the others.
   if (at.startsWith('tools[0]') && JSON.stringify(specimen).includes('allowed_tools')) return undefined;
   const body = withUnknown({ max_tokens: 100, ...specimen }, at) as JsonObject;
-  const turn = CODECS[client].decodeRequest(body);
-  if (isFault(turn)) return undefined;
-  const encoded = providerCodecs[protocol].encodeRequest(turn, TARGET);
+  const encoded = translated(client, protocol, body);
   if (isFault(encoded) || shows(encoded.body, [WORD])) return undefined;
   const path = at === '' ? NAME : `${at}.${NAME}`;
   const isNamed = encoded.dropped.some(
