@@ -29,6 +29,12 @@ export interface ControlPlaneSettings {
   readonly logLevel: LogLevel;
   readonly operatorToken: string | null;
   readonly vendors: readonly VendorSettings[];
+  /** Whole months of usage records that are kept before the current one; 0: all. */
+  readonly usageRetentionMonths: number;
+  readonly reconcileIntervalMinutes: number;
+  readonly metricsAddress: string;
+  /** 0: any free port. */
+  readonly metricsPort: number;
   /** Addresses and CIDR ranges of proxies whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   /** Origins whose pages may call the API with a session. */
@@ -80,6 +86,16 @@ export function readSettings(environment: Environment = process.env): ControlPla
     logLevel: oneOf(environment, 'LOG_LEVEL', LOG_LEVELS, 'info', problems),
     operatorToken: readOperatorToken(environment, problems),
     vendors: readVendors(environment, problems),
+    usageRetentionMonths: wholeNumber(environment, 'USAGE_RETENTION_MONTHS', [0, 1_200], 0, problems),
+    reconcileIntervalMinutes: wholeNumber(
+      environment,
+      'RECONCILE_INTERVAL_MINUTES',
+      [1, 10_080],
+      60,
+      problems,
+    ),
+    metricsAddress: text(environment, 'METRICS_ADDRESS') ?? '127.0.0.1',
+    metricsPort: wholeNumber(environment, 'METRICS_PORT', [0, MAX_PORT], 0, problems),
     trustedProxies: list(
       environment,
       'TRUSTED_PROXIES',
@@ -141,6 +157,21 @@ function port(environment: Environment, name: string, fallback: number, problems
   const value = Number(given);
   if (!/^\d+$/.test(given) || value > MAX_PORT)
     problems.push(`${name} must be a port number, 0 to ${MAX_PORT}`);
+  return value;
+}
+
+function wholeNumber(
+  environment: Environment,
+  name: string,
+  [from, to]: readonly [number, number],
+  fallback: number,
+  problems: string[],
+): number {
+  const given = text(environment, name);
+  if (given === undefined) return fallback;
+  const value = Number(given);
+  if (!/^\d+$/.test(given) || value < from || value > to)
+    problems.push(`${name} must be a whole number from ${from} to ${to}`);
   return value;
 }
 

@@ -78,6 +78,7 @@ export class InferenceEndpoint {
     const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
     const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
+      this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
       return;
     }

@@ -216,11 +216,14 @@ export class Attempt implements UpstreamHandler, Watched {
   #relayPiece(piece: Buffer): void {
     const relay = this.#relay;
     if (relay === undefined) return;
+    const { writer } = this.#job;
     const hadContent = relay.deliveredContent;
+    const { pieceCount } = writer;
     const state = relay.push(piece);
     if (relay.sawProgress) this.#silentMs = 0;
-    if (relay.deliveredContent) {
-      if (!hadContent) this.onFirstContent?.();
+    if (relay.deliveredContent && !hadContent) this.onFirstContent?.();
+    // Not all that a provider sends is something to tell the client, who must not wait in silence meanwhile.
+    if (writer.pieceCount !== pieceCount) {
       this.#needsFlush = false;
       this.#afterWrite();
     }

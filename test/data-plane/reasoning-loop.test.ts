@@ -86,7 +86,7 @@ function expectNothingForeign(loop: Loop, turn: number): void {
     expect(text).not.toContain(secret);
     expect(text).not.toContain(Buffer.from(secret).toString('base64').slice(0, 64));
   }
-  expect(text).not.toMatch(/cm1[._]/);
+  expect(text).not.toMatch(/cm[12][._]|cm1id_/);
 }
 
 const CLIENTS: readonly ClientName[] = ['chat', 'chat that joins fields', 'responses', 'messages'];
@@ -110,7 +110,7 @@ describe('a loop of five steps with thinking', () => {
         const found = thinkingProviders[provider].stateIn(body);
         expect(found.problems).toEqual([]);
         expect(found.state).toEqual(issued(loop, provider, turn));
-        expect(JSON.stringify(body)).not.toMatch(/cm1[._]/);
+        expect(JSON.stringify(body)).not.toMatch(/cm[12][._]|cm1id_/);
       });
       expectPrefixes(loop.sent);
     },
@@ -172,7 +172,7 @@ describe('a chat client that keeps only the fields that it knows', () => {
               loop.sent.findIndex((sent) => sent.body === body),
             ),
           );
-        expect(JSON.stringify(body)).not.toMatch(/cm1[._]/);
+        expect(JSON.stringify(body)).not.toMatch(/cm[12][._]|cm1id_/);
       }
     },
   );

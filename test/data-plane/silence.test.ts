@@ -104,6 +104,9 @@ describe.each(cells)('a silent $provider provider of a $client client', ({ clien
     };
     const answer = await postTo(gateway, client, model(), { stream: true });
     expect(answer.cut).toBe(true);
+    // What the provider says for itself alone is no reason to leave the client in silence.
+    const keepAlives = answer.text.split('\n\n').filter((event) => isKeepAlive(client, event));
+    if (client !== provider) expect(keepAlives.length).toBeGreaterThanOrEqual(2);
   });
 });
 

@@ -204,10 +204,8 @@ function detailsOf(part: PartOf<'reasoning'>): JsonValue[] {
     const stored = parsedEntries(signature.value);
     if (stored !== undefined) return stored;
   }
-  if (part.text === '') return [];
-  return part.summary === true
-    ? [{ type: 'reasoning.summary', summary: part.text }]
-    : [{ type: 'reasoning.text', text: part.text }];
+  // A thought without state may have come back as a summary from a client that knows no other thoughts.
+  return part.text === '' ? [] : [{ type: 'reasoning.text', text: part.text }];
 }
 
 function nameOf(message: TurnMessage): JsonObject {

@@ -46,8 +46,11 @@ export const GOOD_CARD = '4242424242424242';
 export const CARD_THAT_ASKS = '4000002760003184';
 export const CARD_THAT_FAILS_LATER = '4000000000000341';
 
-/** The API, the jobs and a stand-in for Stripe that checks every request, all on ports of their own. */
-export async function startBilling(changes: Partial<BillingSettings> = {}): Promise<BillingFixture> {
+/** The API, the jobs (unless the caller runs them) and a stand-in for Stripe that checks every request. */
+export async function startBilling(
+  changes: Partial<BillingSettings> = {},
+  withJobs = true,
+): Promise<BillingFixture> {
   const port = await choosePort(undefined);
   const settings: BillingSettings = {
     stripeSecretKey: 'sk_test_fixture',
@@ -79,13 +82,14 @@ export async function startBilling(changes: Partial<BillingSettings> = {}): Prom
       },
     }),
   });
-  const logger = pino({ level: 'silent' });
-  const jobs = startJobs({
-    database: api.database,
-    redisUrl: await testRedisUrl(),
-    logger,
-    billing: settings,
-  });
+  const jobs = withJobs
+    ? startJobs({
+        database: api.database,
+        redisUrl: await testRedisUrl(),
+        logger: pino({ level: 'silent' }),
+        billing: settings,
+      })
+    : undefined;
 
   const settled = () =>
     vi.waitFor(
@@ -150,7 +154,7 @@ export async function startBilling(changes: Partial<BillingSettings> = {}): Prom
       return intent;
     },
     close: async () => {
-      await jobs.close();
+      await jobs?.close();
       await stripe.close();
       await api.close();
     },
