@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type MetricsServer, startMetricsServer } from '#shared/metrics-server.ts';
+import type { RedisQuotas } from './admission/redis-quotas.ts';
 import type { DataPlaneSettings } from './settings.ts';
 import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
 import type { FileSpool } from './usage/file-spool.ts';
@@ -9,11 +10,12 @@ interface MetricSources {
   readonly settings: DataPlaneSettings;
   readonly spool: FileSpool;
   readonly snapshots: SnapshotSource;
-  readonly quotas: { readonly reachable: boolean };
+  readonly quotas: Pick<RedisQuotas, 'reachable' | 'counts'>;
   readonly logger: Logger;
 }
 
 const MS_PER_SECOND = 1_000;
+const NANO_PER_USD = 1e9;
 
 /**
  * Serves the figures of this process; see `docs/metrics.md`. Everything is read when it is asked for, so requests pay
@@ -26,6 +28,7 @@ export async function serveMetrics(sources: MetricSources): Promise<MetricsServe
   addRequestMetrics(registry, sources);
   addSpoolMetrics(registry, sources);
   addLinkMetrics(registry, sources);
+  addQuotaMetrics(registry, sources);
   try {
     return await startMetricsServer({
       address: settings.metricsAddress,
@@ -105,6 +108,39 @@ function addLinkMetrics(registry: Registry, { snapshots, quotas }: MetricSources
     '1 while Redis answers for quotas; 0: requests live on slices and allowances',
     () => Number(quotas.reachable),
   );
+}
+
+function addQuotaMetrics(registry: Registry, { quotas }: MetricSources): void {
+  new Counter({
+    name: 'crossmodel_holds_total',
+    help: 'Requests admitted from slices, by asking Redis, or alone while it could not be asked; and refused',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const { sliced, asked, alone, refused } = quotas.counts;
+      for (const [outcome, count] of Object.entries({ sliced, asked, alone, refused }))
+        this.inc({ outcome }, count);
+    },
+  });
+  new Counter({
+    name: 'crossmodel_hold_excesses_total',
+    help: 'Requests that cost more than was held for them',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(quotas.counts.excesses);
+    },
+  });
+  new Counter({
+    name: 'crossmodel_hold_excess_usd_total',
+    help: 'By how much they did in all, USD',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(Number(quotas.counts.excessNano) / NANO_PER_USD);
+    },
+  });
 }
 
 function addGauge(registry: Registry, name: string, help: string, read: () => number): void {
