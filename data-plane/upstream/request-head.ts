@@ -2,7 +2,6 @@ import type { UpstreamRequest } from './upstream-client.ts';
 
 const MAX_KEPT_PATHS = 64;
 /** Would end the line, or a part of the request line. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
 const FORBIDDEN_IN_PATH = /[\0-\x20\x7f]/;
 const FORBIDDEN_IN_HEADER = /[\0\r\n]/;
 
