@@ -5,8 +5,10 @@ import type { Logger } from 'pino';
 import { AddressRanges, clientAddressOf } from '#shared/address-range.ts';
 import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
+import { describeFault } from './describe-fault.ts';
 import type { ApiResources } from './graphql/request-context.ts';
 import { createGraphqlHandler } from './graphql/server.ts';
+import type { HttpRoute } from './http-route.ts';
 import { SIGN_IN_PATH } from './people/open-sign-in.ts';
 import { serveSignIn } from './people/serve-sign-in.ts';
 
@@ -28,7 +30,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Serves `/graphql`, `/healthz` and `/readyz` on `node:http`. Resolves once it listens. */
+/** Serves `/graphql`, `/healthz`, `/readyz` and further routes on `node:http`. Resolves once it listens. */
 export async function startApiServer(
   resources: ApiResources,
   options: {
@@ -40,6 +42,7 @@ export async function startApiServer(
     readonly trustedProxies: readonly string[];
     /** Origins of consoles whose pages may call the API. */
     readonly consoleOrigins: readonly string[];
+    readonly routes?: readonly HttpRoute[];
     /** Where browsers and mail links find this server; without a path. */
     readonly publicUrl: string;
   },
@@ -65,6 +68,7 @@ export async function startApiServer(
       response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);
+      if (serveRoute(options.routes ?? [], path, request, response, options.logger)) return;
       const clientAddress = clientAddressOf(
         socket.remoteAddress ?? '',
         forwardedFor(request),
@@ -92,6 +96,27 @@ export async function startApiServer(
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+/** Serves the route of this path, if there is one. */
+function serveRoute(
+  routes: readonly HttpRoute[],
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  logger: Logger,
+): boolean {
+  for (const route of routes) {
+    const matched = route.method === request.method ? route.path.exec(path) : null;
+    if (matched === null) continue;
+    Promise.resolve(route.handle(request, response, matched)).catch((error: unknown) => {
+      logger.error({ fault: describeFault(error) }, 'A request failed');
+      if (!response.headersSent) answer(response, 500, { error: 'Something went wrong on our side.' });
+      else response.destroy();
+    });
+    return true;
+  }
+  return false;
 }
 
 function forwardedFor({ headers }: IncomingMessage): string | undefined {

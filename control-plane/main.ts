@@ -5,6 +5,7 @@ import { systemClock } from '#shared/clock.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { failureLine } from './describe-fault.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { type ControlPlaneSettings, readSettings } from './settings.ts';
 
 const API_CONNECTIONS = 10;
@@ -17,12 +18,14 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }] = await Promise.all([
-    import('./http-server.ts'),
-    import('./mail/open-mailbox.ts'),
-    import('./people/open-sign-in.ts'),
-    import('./rate-limit.ts'),
-  ]);
+  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
+    await Promise.all([
+      import('./http-server.ts'),
+      import('./mail/open-mailbox.ts'),
+      import('./people/open-sign-in.ts'),
+      import('./rate-limit.ts'),
+      import('./billing/open-payments.ts'),
+    ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -50,9 +53,23 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     consoleOrigins,
     development,
   });
+  const payments = openPayments(
+    { database, redisUrl: settings.redisUrl, sealingKey, logger },
+    settings.billing,
+  );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn },
     {
+      database,
+      redis: link.client,
+      sealingKey,
+      mailbox,
+      rateLimiter,
+      costPerMinute: settings.apiCostPerMinute,
+      signIn,
+      ...payments.resources,
+    },
+    {
+      routes: payments.routes,
       development,
       logger,
       bindAddress: settings.bindAddress,
@@ -63,9 +80,12 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
+  const metrics = await serveMetrics({ settings, process: 'control-plane', logger });
   return {
     close: async () => {
+      await metrics?.close();
       await server.close();
+      await payments.resources.queues.close();
       await mailbox.close();
       link.close();
       await clients.close();
@@ -75,9 +95,11 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }] = await Promise.all([
+  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }] = await Promise.all([
     import('./workers.ts'),
     import('./housekeeping.ts'),
+    import('./ledger/reconcile-regularly.ts'),
+    import('./jobs/start-jobs.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
@@ -89,10 +111,31 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
   });
-  const housekeeping = startHousekeeping(clients, systemClock, logger);
+  const jobs = startJobs({
+    database: clients.database,
+    redisUrl: settings.redisUrl,
+    logger,
+    billing: settings.billing,
+  });
+  const housekeeping = startHousekeeping({
+    clients,
+    clock: systemClock,
+    logger,
+    usageRetentionMonths: settings.usageRetentionMonths,
+  });
+  const link = openRedisLink(settings.redisUrl, 'audit', logger);
+  const stores = { clients, redis: link.client, clock: systemClock };
+  const reconciliation = reconcileRegularly(
+    { ...clients, ...stores },
+    settings.reconcileIntervalMinutes,
+    logger,
+  );
+  const metrics = await serveMetrics({ settings, process: 'workers', logger, stores });
   return {
     close: async () => {
-      await Promise.all([workers.close(), housekeeping.close()]);
+      await metrics?.close();
+      await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
+      link.close();
       await clients.close();
     },
   };

@@ -15,8 +15,15 @@ export const USER_ERRORS = {
   PRICE_TIME_TAKEN: 'The model already has a price version with this effective time.',
   UPSTREAM_MANAGED_BY_ENVIRONMENT:
     'The upstream follows the environment of the installation and cannot be edited.',
+  TRY_AGAIN: 'Something that is needed is away for the moment; the same request may succeed in a while.',
+  PAYMENTS_OFF: 'This installation takes no payments.',
+  PAYMENT_LIMIT_REACHED: 'Too many or too large top-ups in a short time.',
+  NOT_REFUNDABLE: 'The top-up cannot be refunded, or not by this amount.',
   SUSPENDED_BY_OPERATOR: 'An operator has suspended the account, so only an operator can activate it.',
   NOT_A_PARTNER: 'Only a partner account owns customer accounts.',
+  NOT_REVERSIBLE: 'The ledger transaction cannot be reversed, or has been.',
+  QUARANTINE_RESOLVED: 'The record has been booked or discarded before.',
+  STILL_POISON: 'The record still cannot be booked; its reason says why.',
   INSUFFICIENT_CREDIT: 'The account that gives has less credit than that.',
   ALREADY_MEMBER: 'This person is a member already.',
   INVITATION_INVALID:

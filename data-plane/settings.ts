@@ -19,6 +19,9 @@ export interface DataPlaneSettings {
   readonly logLevel: string;
   readonly snapshotBootWaitMs: number;
   readonly snapshotMaxAgeMs: number;
+  readonly metricsAddress: string;
+  /** 0: any free port. */
+  readonly metricsPort: number;
   readonly spoolCapacityBytes: number;
   readonly spoolDurable: boolean;
   readonly outageAllowanceNano: bigint;
@@ -85,14 +88,16 @@ const environmentSchema = z.object({
   UPSTREAM_CONNECT_TIMEOUT_MS: timeoutMs.default(10_000),
   /** From the request to the head of the provider's answer; long thoughts come before the head when nothing is streamed. */
   UPSTREAM_FIRST_BYTE_TIMEOUT_MS: timeoutMs.default(600_000),
-  /** Between two signs of life within an answer. */
-  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(120_000),
+  /** Between two signs of life within an answer; a provider's heartbeats are none, and some think for minutes. */
+  UPSTREAM_IDLE_TIMEOUT_MS: timeoutMs.default(300_000),
   /** An idle connection to a provider is kept this long. */
   UPSTREAM_IDLE_CONNECTION_MS: timeoutMs.default(30_000),
-  /** A streaming client hears a comment after this much silence. */
-  KEEP_ALIVE_AFTER_MS: timeoutMs.default(10_000),
+  /** A streaming client hears a keep-alive after this much silence: before ten seconds have passed. */
+  KEEP_ALIVE_AFTER_MS: timeoutMs.default(9_000),
   MEDIA_FROM_LOOPBACK: z.stringbool().default(false),
   DRAIN_TIMEOUT_MS: timeoutMs.default(30_000),
+  METRICS_ADDRESS: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
   /** Unconfirmed usage above which new requests are refused. */
   SPOOL_CAPACITY_BYTES: z.coerce
     .number()
@@ -121,6 +126,9 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Data
     logLevel: parsed.LOG_LEVEL,
     snapshotBootWaitMs: parsed.SNAPSHOT_BOOT_WAIT_MS,
     snapshotMaxAgeMs: parsed.SNAPSHOT_MAX_AGE_SECONDS * MS_PER_SECOND,
+    metricsAddress: parsed.METRICS_ADDRESS,
+    /** The control plane and the workers have the first two ports. */
+    metricsPort: parsed.METRICS_PORT === 0 ? 0 : parsed.METRICS_PORT + 2 + parsed.DATA_PLANE_SLOT,
     spoolCapacityBytes: parsed.SPOOL_CAPACITY_BYTES,
     spoolDurable: parsed.SPOOL_FSYNC,
     outageAllowanceNano: parsed.OUTAGE_ALLOWANCE_MICRO_USD * NANO_PER_MICRO,

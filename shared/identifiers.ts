@@ -16,13 +16,16 @@ export const ID_PREFIXES = {
   LedgerEntry: 'entry',
   AccessToken: 'tok',
   UsageRecord: 'req_cm',
+  TopUp: 'topup',
+  SavedCard: 'card',
+  Refund: 'refund',
+  Statement: 'stmt',
+  DeadLetter: 'dead',
   AccountMember: 'member',
   AccountInvitation: 'invite',
   User: 'user',
   AuditEntry: 'audit',
-  QuarantinedRecord: 'qrec',
-  PromotionalGrant: 'promo',
-  Reconciliation: 'recon',
+  QuarantinedUsageRecord: 'qrec',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -3,6 +3,8 @@ import type { Database } from '#db/client.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { AccountAccess } from '../accounts/account-access.ts';
 import { type Actor, accountsWithin, reachOf } from '../accounts/authorize.ts';
+import type { BillingContext } from '../billing/billing-context.ts';
+import type { JobQueues } from '../jobs/job-queues.ts';
 import type { Mailbox } from '../mail/open-mailbox.ts';
 import type { SignIn } from '../people/open-sign-in.ts';
 import type { RateLimiter } from '../rate-limit.ts';
@@ -12,12 +14,17 @@ import { permissionIn, rootRuleOf } from './permission-table.ts';
 
 /** What the process gives every request. */
 export interface ApiResources {
+  /** Absent where no payments are taken. */
+  readonly billing?: BillingContext;
+  readonly queues: JobQueues;
   readonly database: Database;
   readonly redis: Redis;
   readonly sealingKey: SealingKey;
   readonly mailbox: Mailbox;
   readonly signIn: SignIn;
   readonly rateLimiter: RateLimiter;
+  /** How much each token and person may ask for in a minute; see `spendCost`. */
+  readonly costPerMinute: number;
 }
 
 /** What one GraphQL request knows about itself. */

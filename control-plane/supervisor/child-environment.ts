@@ -11,6 +11,14 @@ export interface CommonFacts {
   readonly stores: StoreAddresses;
   readonly secretKey: string;
   readonly sandboxPort: number | undefined;
+  /** Development without a Stripe key of its own: where the stand-in is and what both sides sign with. */
+  readonly fakeStripe: FakeStripeFacts | undefined;
+}
+
+export interface FakeStripeFacts {
+  readonly port: number;
+  readonly secretKey: string;
+  readonly webhookSecret: string;
 }
 
 const CONTROL_PLANE_ONLY = ['DATABASE_URL', 'CROSSMODEL_OPERATOR_TOKEN', 'SMTP_URL'];
@@ -40,7 +48,22 @@ export function controlPlaneEnvironment(
     ...inherited(settings.environment),
     ...commonEnvironment(settings, facts),
     ...(facts.stores.databaseUrl === undefined ? {} : { DATABASE_URL: facts.stores.databaseUrl }),
+    ...fakeStripeVariables(facts.fakeStripe),
     CONTROL_PLANE_ROLE: role,
+  };
+}
+
+/** The environment of the stand-in for Stripe. */
+export function fakeStripeEnvironment(settings: SupervisorSettings, facts: CommonFacts): NodeJS.ProcessEnv {
+  return { ...sandboxEnvironment(settings, facts), ...fakeStripeVariables(facts.fakeStripe) };
+}
+
+function fakeStripeVariables(fake: FakeStripeFacts | undefined): NodeJS.ProcessEnv {
+  if (fake === undefined) return {};
+  return {
+    STRIPE_API_BASE: `http://127.0.0.1:${fake.port}`,
+    STRIPE_SECRET_KEY: fake.secretKey,
+    STRIPE_WEBHOOK_SECRET: fake.webhookSecret,
   };
 }
 

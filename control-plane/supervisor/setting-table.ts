@@ -79,6 +79,13 @@ const EDGE: readonly SettingRow[] = [
     meaning: 'Where browsers and links in mails find the control plane; https in production',
   },
   {
+    name: 'API_COST_PER_MINUTE',
+    allowed: 'a whole number above 0',
+    fallback: '100000',
+    meaning:
+      'What one token or person may ask of the GraphQL API: 10 per request and 1 per object of its pages',
+  },
+  {
     name: 'SMTP_URL',
     allowed: 'smtp:// or smtps://, with user and password',
     fallback: 'files in `outbox/` of the state folder; no mail in production',
@@ -185,7 +192,7 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'UPSTREAM_IDLE_TIMEOUT_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '120000',
+    '300000',
     'How long a provider may be silent within an answer',
   ),
   wholeNumber(
@@ -197,8 +204,8 @@ const REQUESTS: readonly SettingRow[] = [
   wholeNumber(
     'KEEP_ALIVE_AFTER_MS',
     { from: 1, to: ONE_HOUR_MS },
-    '10000',
-    'Silence after which a streaming client is sent a comment',
+    '9000',
+    'Silence after which a streaming client is sent a keep-alive',
   ),
 ];
 
@@ -221,6 +228,33 @@ const USAGE: readonly SettingRow[] = [
     { from: 0, to: 1_000_000_000 },
     '100000',
     'What an account may spend per process while its balance cannot be checked',
+  ),
+  wholeNumber(
+    'USAGE_RETENTION_MONTHS',
+    { from: 0, to: 1_200 },
+    '0',
+    'Whole months of usage records that are kept before the current one; daily totals and the ledger stay; 0 keeps all',
+  ),
+  wholeNumber(
+    'RECONCILE_INTERVAL_MINUTES',
+    { from: 1, to: 10_080 },
+    '60',
+    'How often ledger, usage, balances and Redis are compared with each other',
+  ),
+];
+
+const METRICS: readonly SettingRow[] = [
+  {
+    name: 'METRICS_ADDRESS',
+    allowed: 'an IP address',
+    fallback: '127.0.0.1',
+    meaning: 'Address on which each process serves its `/metrics`; it asks for no token',
+  },
+  wholeNumber(
+    'METRICS_PORT',
+    { from: 1, to: 65_000 },
+    'free ports, named in `metrics/` of the state folder',
+    'Port of the metrics of the control plane; the workers take the next, data planes those after it',
   ),
 ];
 
@@ -259,6 +293,63 @@ const SANDBOX: readonly SettingRow[] = [
   ),
 ];
 
+const PAYMENTS: readonly SettingRow[] = [
+  {
+    name: 'STRIPE_SECRET_KEY',
+    allowed: 'sk_… or rk_…',
+    fallback: 'a stand-in for Stripe; in production no payments',
+    meaning: 'Takes top-ups through Stripe',
+  },
+  {
+    name: 'STRIPE_WEBHOOK_SECRET',
+    allowed: 'whsec_…',
+    fallback: 'needed with the key',
+    meaning: 'Signing secret of the webhook endpoint `/webhooks/stripe` of the control plane',
+  },
+  {
+    name: 'STRIPE_API_BASE',
+    allowed: 'http:// or https://',
+    fallback: 'Stripe',
+    meaning: "Another place that speaks Stripe's API",
+  },
+  {
+    name: 'TOP_UP_MIN_USD',
+    allowed: 'USD in whole cents, from 0.50',
+    fallback: '10.00',
+    meaning: 'Smallest top-up',
+  },
+  {
+    name: 'TOP_UP_MAX_USD',
+    allowed: 'USD in whole cents',
+    fallback: '5000.00',
+    meaning: 'Largest top-up',
+  },
+  wholeNumber(
+    'TOP_UP_FEE_BASIS_POINTS',
+    { from: 0, to: 10_000 },
+    '550',
+    'Service fee on top of the credit, in hundredths of a percent',
+  ),
+  {
+    name: 'TOP_UP_DAILY_LIMIT_USD',
+    allowed: 'USD in whole cents',
+    fallback: '10000.00',
+    meaning: 'What one account may top up within 24 hours',
+  },
+  wholeNumber(
+    'TOP_UP_DAILY_CARD_USES',
+    { from: 1, to: 10_000 },
+    '10',
+    'Top-ups with one card within 24 hours, over all accounts',
+  ),
+  wholeNumber(
+    'REFUND_WINDOW_DAYS',
+    { from: 0, to: 3_650 },
+    '14',
+    'How long customers may ask for unused credit back',
+  ),
+];
+
 /** Every setting but those of the providers, in the order in which people look for them. */
 export const SETTING_ROWS: readonly SettingRow[] = [
   ...PLACES,
@@ -268,6 +359,8 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...BEHAVIOUR,
   ...REQUESTS,
   ...USAGE,
+  ...METRICS,
+  ...PAYMENTS,
   ...SANDBOX,
 ];
 

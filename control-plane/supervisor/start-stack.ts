@@ -4,6 +4,8 @@ import {
   type CommonFacts,
   controlPlaneEnvironment,
   dataPlaneEnvironment,
+  type FakeStripeFacts,
+  fakeStripeEnvironment,
   type StoreAddresses,
   sandboxEnvironment,
 } from './child-environment.ts';
@@ -59,13 +61,21 @@ async function startInOrder(around: Surroundings): Promise<StartReport> {
   const sandboxPort = settings.mode === 'development' ? await chooseSandboxPort(settings) : undefined;
   const secretKey = settings.secretKey ?? keptSecret(path.join(settings.home, 'secret.key'));
   const [databaseUrl, redis] = await Promise.all([startDatabase(around), startRedis(around)]);
-  const facts: CommonFacts = { stores: { databaseUrl, redisUrl: redis.url }, secretKey, sandboxPort };
+  const fakeStripe = await placeFakeStripe(settings);
+  const facts: CommonFacts = {
+    stores: { databaseUrl, redisUrl: redis.url },
+    secretKey,
+    sandboxPort,
+    fakeStripe,
+  };
   const runsControlPlane = settings.roles.includes('control-plane') || settings.roles.includes('workers');
   const sandbox = sandboxPort === undefined ? [] : [children.start(sandboxChild(settings, facts), 'sandbox')];
+  const stripe =
+    fakeStripe === undefined ? [] : [children.start(fakeStripeChild(settings, facts), 'sandbox')];
   if (runsControlPlane) await runPreparation(around, facts);
   const finish = around.progress.step('Control plane, workers and data plane');
   const planes = planeChildren(settings, facts).map(({ child, rank }) => children.start(child, rank));
-  await Promise.all([...sandbox, ...planes]);
+  await Promise.all([...sandbox, ...stripe, ...planes]);
   finish('serve');
   return { redisInstallMs: redis.installMs };
 }
@@ -93,6 +103,17 @@ function explainPort(name: string, port: number, address: string, problem: strin
     return `This user may not listen on port ${port}. Choose one above 1023, for example ${name}=8080.`;
   const owner = describePortOwner(port);
   return `Port ${port} is in use${owner === undefined ? '' : ` by ${owner}`}. Stop that, or choose another port, for example ${name}=${port + 1}.`;
+}
+
+/** Development shows top-ups without an account at Stripe; with a key of one, the real service is used. */
+async function placeFakeStripe(settings: SupervisorSettings): Promise<FakeStripeFacts | undefined> {
+  if (settings.mode !== 'development' || settings.environment.STRIPE_SECRET_KEY?.trim()) return undefined;
+  const secret = keptSecret(path.join(settings.home, 'fake-stripe.key'));
+  return {
+    port: await choosePort(undefined),
+    secretKey: `sk_test_${secret}`,
+    webhookSecret: `whsec_${secret}`,
+  };
 }
 
 /** The port is kept, so that the catalog's sandbox address stays the same from one start to the next. */
@@ -216,6 +237,15 @@ function sandboxChild(settings: SupervisorSettings, facts: CommonFacts): ChildSp
     name: 'sandbox',
     file: 'data-plane/sandbox/main.ts',
     environment: sandboxEnvironment(settings, facts),
+    stopGraceMs: SANDBOX_STOP_GRACE_MS,
+  });
+}
+
+function fakeStripeChild(settings: SupervisorSettings, facts: CommonFacts): ChildSpecification {
+  return nodeChild(settings, {
+    name: 'fake-stripe',
+    file: 'control-plane/development/fake-stripe/main.ts',
+    environment: fakeStripeEnvironment(settings, facts),
     stopGraceMs: SANDBOX_STOP_GRACE_MS,
   });
 }

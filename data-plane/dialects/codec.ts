@@ -81,6 +81,8 @@ export interface TokenCountCodec {
 /** A provider protocol on the translate lane. Pure like {@link ClientCodec}. */
 export interface ProviderCodec {
   readonly protocol: ProviderProtocol;
+  /** Name of the event that only keeps a stream alive, where the protocol has one. */
+  readonly heartbeatEvent?: string;
   /**
    * Turn to JSON. A field whose absence would change the meaning of the answer, and that real agents do not send as a
    * matter of course, is refused with `unsupported_parameter` naming it; the rest of what cannot be said is in `dropped`.

@@ -31,6 +31,8 @@ export const PIECES = {
   garbage: 5,
   /** Ends the stream and belongs to the answer itself, so that the client gets it as well. */
   closing: 6,
+  /** Only keeps the connection alive: the client gets it, but it is no sign that the answer goes on. */
+  heartbeat: 7,
 } as const;
 export type Piece = (typeof PIECES)[keyof typeof PIECES];
 

@@ -1,5 +1,5 @@
 import { type Fault, fault } from '#shared/fault.ts';
-import type { ClientNames } from './turn.ts';
+import type { CacheMark, ClientNames } from './turn.ts';
 import type { TurnFeature } from './turn-feature.ts';
 
 /** What becomes of one request feature at a provider. */
@@ -10,12 +10,19 @@ export interface LossRule {
   readonly outcome: LossOutcome;
   /** What it becomes or why it cannot be said, in words for the published table. */
   readonly note: string;
+  /** It is what happens anyway, so that nothing has to be said. */
+  readonly unsaid?: boolean;
 }
 
 export type LossRules = Readonly<Record<TurnFeature, LossRule>>;
 
 export function carried(note = ''): LossRule {
   return { outcome: 'carried', note };
+}
+
+/** Carried without a word: the provider does so anyway. */
+export function unsaid(note: string): LossRule {
+  return { outcome: 'carried', note, unsaid: true };
 }
 
 export function mapped(note: string): LossRule {
@@ -72,6 +79,11 @@ export class RequestLosses {
   /** Notes a feature that cannot be said this time, whatever its rule says in general. */
   drop(feature: TurnFeature, at?: string): void {
     for (const name of this.#namesOf(feature, at)) this.#dropped.add(name);
+  }
+
+  /** Notes a breakpoint that has no place. */
+  dropMark(mark: CacheMark): void {
+    this.dropField(mark.at ?? 'cache_control');
   }
 
   /** Notes a field of the client by its path. */

@@ -10,7 +10,9 @@ import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
 const PREFIX = 'cm2.';
 const PREFIX_WITHOUT_ISSUER = 'cm1.';
 const FAMILIES: readonly string[] = ['chat', 'responses', 'messages', 'gemini'];
-const ID_MARK = '__cm1_';
+const SIGNATURE_MARK = '__cm1_';
+const ID_MARK = '__cm1id_';
+const FOREIGN_CHARACTERS = /[^a-zA-Z0-9_-]/g;
 
 /**
  * Stands where Anthropic keeps the encrypted place of a web citation, in citations of other providers: a client that returns
@@ -19,7 +21,7 @@ const ID_MARK = '__cm1_';
 export const FOREIGN_CITATION = `${PREFIX}citation`;
 
 /** Bytes that a body holds whenever it holds an envelope. */
-export const ENVELOPE_TRACES: readonly string[] = [PREFIX, PREFIX_WITHOUT_ISSUER, ID_MARK];
+export const ENVELOPE_TRACES: readonly string[] = [PREFIX, PREFIX_WITHOUT_ISSUER, SIGNATURE_MARK, ID_MARK];
 
 export function packSignature({ family, issuer, kind, value }: ProviderSignature): string {
   if (issuer === undefined) return `${PREFIX_WITHOUT_ISSUER}${family}.${kind}.${value}`;
@@ -53,20 +55,31 @@ function decodeIssuer(text: string): string {
 
 /**
  * A signature on a tool call has no slot of its own in any client dialect: it rides behind the call's id, which clients
- * always return. Only characters that every dialect allows in ids are used.
+ * always return. Only characters that every dialect allows in ids are used; an id with others rides behind a cleaned one.
  */
 export function packCallId(id: string, signature: ProviderSignature | undefined): string {
-  if (signature === undefined) return id;
+  const cleaned = id.replace(FOREIGN_CHARACTERS, '_');
+  const shown = cleaned === id ? id : `${cleaned}${ID_MARK}${Buffer.from(id).toString('base64url')}`;
+  if (signature === undefined) return shown;
   const packed = Buffer.from(packSignature(signature)).toString('base64url');
-  return `${id}${ID_MARK}${packed}`;
+  return `${shown}${SIGNATURE_MARK}${packed}`;
 }
 
 /** Splits a returned id into the provider's own id and the signature that rode on it. */
 export function unpackCallId(id: string): { readonly id: string; readonly signature?: ProviderSignature } {
-  const mark = id.lastIndexOf(ID_MARK);
-  if (mark === -1) return { id };
-  const signature = unpackSignature(Buffer.from(id.slice(mark + ID_MARK.length), 'base64url').toString());
-  return signature === undefined ? { id } : { id: id.slice(0, mark), signature };
+  const mark = id.lastIndexOf(SIGNATURE_MARK);
+  if (mark === -1) return { id: originalId(id) };
+  const packed = id.slice(mark + SIGNATURE_MARK.length);
+  const signature = unpackSignature(Buffer.from(packed, 'base64url').toString());
+  return signature === undefined ? { id: originalId(id) } : { id: originalId(id.slice(0, mark)), signature };
+}
+
+function originalId(shown: string): string {
+  const mark = shown.lastIndexOf(ID_MARK);
+  if (mark === -1) return shown;
+  const original = Buffer.from(shown.slice(mark + ID_MARK.length), 'base64url').toString();
+  // Only what was packed here: an id of somebody else that looks alike stays as it is.
+  return original.replace(FOREIGN_CHARACTERS, '_') === shown.slice(0, mark) ? original : shown;
 }
 
 /** Whether a body holds an envelope of ours: a history with answers of another provider. Cheap, and never false when it does. */

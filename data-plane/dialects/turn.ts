@@ -80,6 +80,8 @@ export type Part = Placed &
         /** JSON text as the model wrote it; `""` means `{}`. For `custom` tools the free text. */
         readonly argumentsJson: string;
         readonly custom?: boolean;
+        /** Written in the form from before tools, in which calls have no ids. */
+        readonly legacy?: boolean;
         readonly namespace?: string;
         readonly signature?: ProviderSignature;
         readonly cache?: CacheMark;

@@ -174,9 +174,12 @@ function forwardHeaders(ours: readonly string[], dialect: Dialect, intake: Reque
   return theirs.length === 0 ? ours : [...ours, ...theirs];
 }
 
-/** Headers of the client that belong to its dialect: an Anthropic provider needs the version and honours the betas. */
+/**
+ * Headers of the client that belong to its dialect and choose what its provider does. Nothing else of it is passed on: the
+ * account that it may name is not the one that is asked.
+ */
 export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[] {
-  if (dialect !== 'messages') return [];
+  if (dialect !== 'messages') return intake.openaiBeta === '' ? [] : ['openai-beta', intake.openaiBeta];
   const headers = ['anthropic-version', intake.anthropicVersion || DEFAULT_ANTHROPIC_VERSION];
   if (intake.anthropicBeta !== '') headers.push('anthropic-beta', intake.anthropicBeta);
   return headers;

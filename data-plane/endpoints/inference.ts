@@ -11,7 +11,7 @@ import {
 } from '#data-plane/admission/worst-case-cost.ts';
 import type { ClientDialect, WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import { Attempt, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
+import { Attempt, type AttemptJob, type AttemptOutcome } from '#data-plane/lanes/attempt.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import { planAttempts } from '#data-plane/routing/plan-attempts.ts';
 import { resolveModel } from '#data-plane/routing/resolve-model.ts';
@@ -25,7 +25,7 @@ import { FAULTS, type Fault, fault, isFault } from '#shared/fault.ts';
 import { costOf, type PriceVersion, priceAt } from '#shared/price.ts';
 import { keyedDigest, SEAL_PURPOSES } from '#shared/sealed-secret.ts';
 import { NO_TOKENS, promptTokens, type TokenUsage } from '#shared/token-usage.ts';
-import { chooseLane, isForwarded, type LaneChoice } from './choose-lane.ts';
+import { chooseLane, isForwarded } from './choose-lane.ts';
 import { droppedHeader } from './dropped-header.ts';
 import { answerFault, answerUnexpected, baseHeaders, type Exchange, unexpectedFault } from './exchange.ts';
 import type { RefusalRecords } from './refusal-records.ts';
@@ -78,6 +78,7 @@ export class InferenceEndpoint {
     const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
     const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
+      this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
       return;
     }
@@ -150,12 +151,15 @@ export class InferenceEndpoint {
     const effortFault = checkReasoningEffort(request, model, dialect.effortParam);
     if (effortFault !== undefined) return effortFault;
     const price = priceAt(model.prices, clock.nowMs());
-    const attempts = planAttempts(model, dialect.forwardProtocol, random);
-    if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
+    if (price === undefined || model.routes.length === 0 || !spool.accepting)
+      return unavailable(request.model);
     const body = new RequestBody(dialect, bytes);
     // The best route speaks the client's dialect if any does: otherwise a body that cannot be understood is refused here.
-    const understood = attempts.some((route) => isForwarded(dialect, route)) ? undefined : body.understand();
+    const isNative = model.routes.some((route) => isForwarded(dialect, route));
+    const understood = isNative ? undefined : body.understand();
     if (isFault(understood)) return understood;
+    const callsFunctions = (understood?.turn.tools.length ?? 0) > 0;
+    const attempts = planAttempts(model, dialect.forwardProtocol, random, callsFunctions);
     const mediaFault = await judgeMedia(this.#gateway, exchange, request);
     if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
@@ -207,6 +211,7 @@ export class InferenceEndpoint {
   async #forward(exchange: Exchange, facts: RequestFacts, admitted: AdmittedRequest): Promise<ForwardEnd> {
     let end: ForwardEnd | undefined;
     let inexpressible: ForwardEnd | undefined;
+    const clientSilence = { silentMs: 0 };
     for (const route of admitted.attempts) {
       // The attempts so far have failed, and failed ones cost nothing.
       if (exchange.writer.aborted) return { outcome: CLIENT_LEFT, lane: undefined };
@@ -220,7 +225,11 @@ export class InferenceEndpoint {
       }
       facts.upstream = route.upstream;
       facts.lane = choice.kind;
-      end = await this.#attempt(exchange, facts, admitted, route, choice);
+      end = await this.#attempt(exchange, facts, admitted, {
+        ...choice,
+        clientSilence,
+        successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
+      });
       this.#noteFailure(exchange, route, end.outcome);
       if (end.outcome.kind !== 'failed' || !end.outcome.retryable) return end;
     }
@@ -231,27 +240,24 @@ export class InferenceEndpoint {
     exchange: Exchange,
     facts: RequestFacts,
     admitted: AdmittedRequest,
-    route: CompiledRoute,
-    { lane, request, dropped }: LaneChoice,
+    job: Pick<AttemptJob, 'lane' | 'request' | 'clientSilence' | 'successHeaders'>,
   ): Promise<ForwardEnd> {
     const { upstreams, watch, silenceLimits, clock } = this.#gateway;
     const attempt = new Attempt({
       client: upstreams,
       watch,
       limits: silenceLimits,
-      lane,
       writer: exchange.writer,
-      request,
       stream: admitted.request.stream,
       guard: admitted.guard,
-      successHeaders: successHeaders(exchange, admitted, route, dropped),
+      ...job,
     });
     attempt.onFirstContent = () => {
       facts.firstTokenMs = Math.round(clock.monotonicMs() - exchange.startedAtMs);
       // No other provider will be asked now, and streams last.
       admitted.body.forget();
     };
-    return { outcome: await attempt.outcome, lane };
+    return { outcome: await attempt.outcome, lane: job.lane };
   }
 
   /** Answers a request that never reached a provider. */

@@ -19,6 +19,7 @@ export class RequestIntake {
   readonly query: string;
   readonly anthropicVersion: string;
   readonly anthropicBeta: string;
+  readonly openaiBeta: string;
   readonly #forwardedFor: string;
   readonly #contentLength: string;
   readonly #contentEncoding: string;
@@ -34,6 +35,7 @@ export class RequestIntake {
     this.query = request.getQuery();
     this.anthropicVersion = request.getHeader('anthropic-version');
     this.anthropicBeta = request.getHeader('anthropic-beta');
+    this.openaiBeta = request.getHeader('openai-beta');
     this.#forwardedFor = request.getHeader('x-forwarded-for');
     this.#contentLength = request.getHeader('content-length');
     this.#contentEncoding = request.getHeader('content-encoding');

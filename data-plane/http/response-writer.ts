@@ -27,6 +27,8 @@ export class ResponseWriter {
   ended = false;
   /** The client does not take what was written; hold more back until `onDrained`. */
   congested = false;
+  /** How many pieces of a streamed answer were handed over. */
+  pieceCount = 0;
   /** Called at most once, when the client goes before the end. */
   onAborted: (() => void) | undefined;
   /** Called when a congested client takes bytes again. */
@@ -77,6 +79,7 @@ export class ResponseWriter {
   write(bytes: Buffer): void {
     if (this.aborted || this.ended) return;
     this.#pending = bytes;
+    this.pieceCount += 1;
     this.#response.cork(this.#writeCorked);
     this.#pending = undefined;
     this.congested = !this.#written;

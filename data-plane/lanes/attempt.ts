@@ -13,15 +13,21 @@ import type {
 } from '#data-plane/upstream/upstream-client.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { AnswerLane, AnswerRelay, StreamState } from './lane.ts';
+import { readRetryAfterMs } from './retry-after.ts';
 
 /** How long each kind of silence may last, ms. */
 export interface SilenceLimits {
   /** From the request to the head of the provider's answer. */
   readonly firstByteTimeoutMs: number;
-  /** Between two signs of life of an answer; comments are none. */
+  /** Between two signs of life of an answer; comments and heartbeats are none. */
   readonly idleTimeoutMs: number;
-  /** After this much silence a streaming client hears a comment, again and again. */
+  /** After this much silence a streaming client hears a keep-alive of its dialect, again and again. */
   readonly keepAliveAfterMs: number;
+}
+
+/** How long the client of a stream has heard nothing, ms. */
+export interface ClientSilence {
+  silentMs: number;
 }
 
 export interface AttemptJob {
@@ -32,6 +38,8 @@ export interface AttemptJob {
   readonly writer: ResponseWriter;
   readonly request: UpstreamRequest;
   readonly stream: boolean;
+  /** Goes on from one attempt to the next. */
+  readonly clientSilence: ClientSilence;
   /** Watches the output of a stream without a stated limit. */
   readonly guard: OutputGuard | undefined;
   /** Head of a successful answer. */
@@ -80,7 +88,6 @@ const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 /** How long a provider may keep an answer open after its end marker before its connection is given up. */
 const LINGER_MS = 5_000;
-const MS_PER_SECOND = 1_000;
 
 type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 
@@ -101,7 +108,6 @@ export class Attempt implements UpstreamHandler, Watched {
   #pieces: Buffer[] = [];
   #bodyBytes = 0;
   #silentMs = 0;
-  #clientSilentMs = 0;
   #paused = false;
   /** Paused until it is known whether there is money for more. */
   #waitsForMoney = false;
@@ -129,7 +135,7 @@ export class Attempt implements UpstreamHandler, Watched {
     if (this.#mode === 'concluded') return;
     this.#silentMs = 0;
     this.#status = status;
-    this.#retryAfterMs = retryAfterMs(headers['retry-after']);
+    this.#retryAfterMs = readRetryAfterMs(headers);
     if (status !== 200) this.#mode = 'error';
     else if (isEncoded(headers['content-encoding'])) this.#giveUp('unreadable_answer');
     else if (this.#relay === undefined) this.#mode = 'body';
@@ -200,8 +206,9 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#afterWrite();
       return;
     }
-    this.#clientSilentMs += elapsedMs;
-    if (this.#clientSilentMs < keepAliveAfterMs) return;
+    const { clientSilence } = this.#job;
+    clientSilence.silentMs += elapsedMs;
+    if (clientSilence.silentMs < keepAliveAfterMs) return;
     if (this.#relay !== undefined) writer.write(this.#relay.keepAlive());
     this.#afterWrite();
   }
@@ -209,11 +216,14 @@ export class Attempt implements UpstreamHandler, Watched {
   #relayPiece(piece: Buffer): void {
     const relay = this.#relay;
     if (relay === undefined) return;
+    const { writer } = this.#job;
     const hadContent = relay.deliveredContent;
+    const { pieceCount } = writer;
     const state = relay.push(piece);
     if (relay.sawProgress) this.#silentMs = 0;
-    if (relay.deliveredContent) {
-      if (!hadContent) this.onFirstContent?.();
+    if (relay.deliveredContent && !hadContent) this.onFirstContent?.();
+    // Not all that a provider sends is something to tell the client, who must not wait in silence meanwhile.
+    if (writer.pieceCount !== pieceCount) {
       this.#needsFlush = false;
       this.#afterWrite();
     }
@@ -280,7 +290,7 @@ export class Attempt implements UpstreamHandler, Watched {
 
   /** After a write: a client that does not keep up pauses its provider. */
   #afterWrite(): void {
-    this.#clientSilentMs = 0;
+    this.#job.clientSilence.silentMs = 0;
     if (this.#job.writer.congested) this.#pause();
   }
 
@@ -382,10 +392,4 @@ function isEncoded(header: string | readonly string[] | undefined): boolean {
 
 function isJson(header: string | readonly string[] | undefined): boolean {
   return typeof header === 'string' && header.startsWith('application/json');
-}
-
-/** Reads `retry-after` in seconds; the date form is ignored. */
-function retryAfterMs(header: string | readonly string[] | undefined): number | undefined {
-  const seconds = typeof header === 'string' ? Number(header) : Number.NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * MS_PER_SECOND : undefined;
 }

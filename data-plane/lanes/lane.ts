@@ -10,7 +10,7 @@ export type StreamState = 'open' | 'complete' | 'error' | 'garbage' | 'cut';
 export interface AnswerRelay {
   /** Content has gone to the client; no other provider may be asked any more. */
   readonly deliveredContent: boolean;
-  /** Whether the last push held anything but comments: only that counts as a sign of life. */
+  /** Whether the last push held anything but comments and heartbeats: only that counts as a sign of life. */
   readonly sawProgress: boolean;
   /** Handles one read from the provider. */
   push(piece: Buffer): StreamState;

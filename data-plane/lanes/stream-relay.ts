@@ -84,13 +84,15 @@ export class StreamRelay implements AnswerRelay {
         this.#addFrame();
         continue;
       }
-      this.sawProgress = true;
-      switch (this.#options.reader.readChunk(frames.data, frames.dataStart, frames.dataEnd)) {
+      const piece = this.#options.reader.readChunk(frames.data, frames.dataStart, frames.dataEnd);
+      if (piece !== PIECES.heartbeat) this.sawProgress = true;
+      switch (piece) {
         case PIECES.content:
           hasContent = true;
           this.#addFrame();
           break;
         case PIECES.preamble:
+        case PIECES.heartbeat:
           this.#addFrame();
           break;
         case PIECES.usageOnly:

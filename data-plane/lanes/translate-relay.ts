@@ -33,6 +33,7 @@ export class TranslateRelay implements AnswerRelay {
 
   readonly #writer: Pick<ResponseWriter, 'write'>;
   readonly #frames = new SseFrames();
+  readonly #heartbeatEvent: string | undefined;
   readonly #decoder: ReturnType<ProviderCodec['createStreamDecoder']>;
   readonly #encoder: StreamEncoder;
   #out = '';
@@ -49,6 +50,7 @@ export class TranslateRelay implements AnswerRelay {
     this.#encoder = createEncoder((bytes) => {
       this.#out += bytes;
     });
+    this.#heartbeatEvent = provider.heartbeatEvent;
     this.#decoder = provider.createStreamDecoder(issuedBy(issuer, (event) => this.#onEvent(event)));
   }
 
@@ -119,7 +121,7 @@ export class TranslateRelay implements AnswerRelay {
   #decode(): void {
     const { bytes, start, end, data, dataStart, dataEnd, hasData, eventName } = this.#frames;
     if (hasData) {
-      this.sawProgress = true;
+      if (this.#heartbeatEvent === undefined || eventName !== this.#heartbeatEvent) this.sawProgress = true;
       this.#decoder.frame(eventName, data.toString('utf8', dataStart, dataEnd));
       return;
     }

@@ -6,6 +6,8 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { mintAccessToken } from '#control-plane/accounts/access-token.ts';
 import { ensureOperatorToken } from '#control-plane/accounts/ensure-operator-token.ts';
+import type { BillingSettings } from '#control-plane/billing/billing-settings.ts';
+import { openPayments } from '#control-plane/billing/open-payments.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
 import type { Mail, Mailbox } from '#control-plane/mail/open-mailbox.ts';
@@ -64,7 +66,12 @@ export interface TestApi {
 
 /** The real API on a port of its own, with the test file's Postgres and Redis, the seeded catalog and an operator. */
 export async function startTestApi(
-  options: { development?: boolean; strictSignIn?: boolean } = {},
+  options: {
+    development?: boolean;
+    strictSignIn?: boolean;
+    costPerMinute?: number;
+    billing?: BillingSettings;
+  } = {},
 ): Promise<TestApi> {
   const statements: string[] = [];
   const logLines: string[] = [];
@@ -95,9 +102,23 @@ export async function startTestApi(
     consoleOrigins,
     development: options.strictSignIn !== true,
   });
+  const payments = openPayments(
+    { database, redisUrl: await testRedisUrl(), sealingKey, logger },
+    options.billing ?? null,
+  );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn },
     {
+      database,
+      redis: link.client,
+      sealingKey,
+      mailbox,
+      rateLimiter,
+      signIn,
+      costPerMinute: options.costPerMinute ?? 10_000_000,
+      ...payments.resources,
+    },
+    {
+      routes: payments.routes,
       development,
       logger,
       bindAddress: '127.0.0.1',
@@ -168,6 +189,7 @@ export async function startTestApi(
     },
     close: async () => {
       await server.close();
+      await payments.resources.queues.close();
       link.close();
       await Promise.all([client.end(), sql.end()]);
     },

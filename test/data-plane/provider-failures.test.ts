@@ -111,11 +111,12 @@ describe('a provider’s refusal', () => {
         code: 'tool_use_failed',
       },
     ],
-  ])('of the client’s own mistake is passed on with status 400: %s', async (_, status, body, error) => {
+  ])('of the client’s own mistake is passed on: %s', async (_, status, body, error) => {
     const answer = await askChat(gateway, answersJson(body, status));
-    expect([answer.status, JSON.parse(answer.text)]).toEqual([400, { error }]);
+    const expected = status === 413 ? 413 : 400;
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([expected, { error }]);
     expect(gateway.spool.records).toMatchObject([
-      { status: 'error', httpStatus: 400, costNano: '0', upstream: 'deepseek' },
+      { status: 'error', httpStatus: expected, costNano: '0', upstream: 'deepseek' },
     ]);
     expect(gateway.quotas.settled).toEqual([{ costNano: 0n, usedTokens: 0 }]);
   });

@@ -100,6 +100,19 @@ describe('a silent provider of a stream', () => {
     expect((await askChat(gateway, comments, { stream: true })).cut).toBe(true);
   });
 
+  it('is covered from the first byte of silence on, whichever of two providers was silent', async () => {
+    const slowlyFails: ProviderScript = async (response) => {
+      await new Promise((resolve) => setTimeout(resolve, 70));
+      response.writeHead(500).end('{}');
+    };
+    spare.script = async (response) => {
+      await new Promise((resolve) => setTimeout(resolve, 70));
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(CONTENT + STOP + DONE);
+    };
+    const answer = await askChat(gateway, slowlyFails, { model: 'two/routes', stream: true });
+    expect(answer.text).toMatch(/^: keep-alive\n\ndata: /);
+  });
+
   it('that fails after the head has gone is reported in the stream', async () => {
     const answer = await askChat(
       gateway,

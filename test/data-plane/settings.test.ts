@@ -19,7 +19,7 @@ describe('the settings of a data plane', () => {
       snapshotMaxAgeMs: 86_400_000,
       outageAllowanceNano: 100_000_000n,
       bodyLimits: { maxBodyBytes: 33_554_432 },
-      silenceLimits: { keepAliveAfterMs: 10_000 },
+      silenceLimits: { keepAliveAfterMs: 9_000 },
       spoolDurable: false,
     });
   });

@@ -1,9 +1,12 @@
 import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
+import { completeLogprob } from '#data-plane/dialects/logprob.ts';
 import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
+import { customToolNames, unwrappedInput } from './custom-calls.ts';
 import { speaksLegacyFunctions } from './decode-request.ts';
+import { drawnImage } from './drawn-images.ts';
 import { encodeDetail } from './reasoning-details.ts';
 import { CLIENT_FINISH_REASONS } from './wire.ts';
 
@@ -36,6 +39,7 @@ interface ChoiceProgress {
  */
 export class AnswerDeltas {
   readonly #legacy: boolean;
+  readonly #customNames: ReadonlySet<string>;
   readonly #emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void;
   readonly #parts = new Map<number, StartedPart>();
   readonly #choices = new Map<number, ChoiceProgress>();
@@ -47,6 +51,7 @@ export class AnswerDeltas {
     emit: (choice: number, delta: JsonObject, logprobs: JsonValue) => void,
   ) {
     this.#legacy = speaksLegacyFunctions(answer.body);
+    this.#customNames = customToolNames(answer.body);
     this.#emit = emit;
   }
 
@@ -68,7 +73,7 @@ export class AnswerDeltas {
         this.#end(event.index);
         return;
       case 'native_part':
-        if (event.family === 'chat') this.#passOn(event.choice, event.value);
+        this.#native(event);
         return;
       default:
         return;
@@ -122,11 +127,10 @@ export class AnswerDeltas {
       return;
     }
     const id = packCallId(start.callId, start.signature);
-    this.#emit(
-      start.choice,
-      { tool_calls: [{ index: callIndex, id, type: 'function', function: called }] },
-      null,
-    );
+    const call = this.#isCustom(start)
+      ? { index: callIndex, id, type: 'custom', custom: { name: start.name, input: '' } }
+      : { index: callIndex, id, type: 'function', function: called };
+    this.#emit(start.choice, { tool_calls: [call] }, null);
   }
 
   #delta(event: Extract<TurnEvent, { kind: 'part_delta' }>): void {
@@ -146,9 +150,19 @@ export class AnswerDeltas {
         if (event.text !== '') this.#emit(choice, { reasoning_content: event.text }, null);
         return;
       case 'tool_call':
+        if (this.#isWrapped(part.start)) return;
         this.#emit(choice, this.#argumentsDelta(part, event.text), null);
         return;
     }
+  }
+
+  #isCustom(start: PartStart): boolean {
+    return start.part === 'tool_call' && this.#customNames.has(start.name);
+  }
+
+  /** A free text that comes inside JSON is told once it is whole. */
+  #isWrapped(start: PartStart): boolean {
+    return this.#isCustom(start) && start.part === 'tool_call' && start.custom !== true;
   }
 
   #noteText(progress: ChoiceProgress, text: string): void {
@@ -158,7 +172,10 @@ export class AnswerDeltas {
 
   #argumentsDelta(part: StartedPart, text: string): JsonObject {
     if (this.#legacy) return { function_call: { arguments: text } };
-    return { tool_calls: [{ index: part.callIndex, function: { arguments: text } }] };
+    const piece = this.#isCustom(part.start)
+      ? { custom: { input: text } }
+      : { function: { arguments: text } };
+    return { tool_calls: [{ index: part.callIndex, ...piece }] };
   }
 
   /** The thought once more, whole and with its state: clients return this entry as it is. */
@@ -180,15 +197,24 @@ export class AnswerDeltas {
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
-  #passOn(choice: number, value: JsonObject): void {
-    const { content: _, ...delta } = value;
-    if (Object.keys(delta).length > 0) this.#emit(choice, delta, null);
+  #native(event: Extract<TurnEvent, { kind: 'native_part' }>): void {
+    const { choice, family, value } = event;
+    const image = drawnImage(event);
+    const { content: _, ...own } = value;
+    if (image !== undefined) this.#emit(choice, { images: [image] }, null);
+    else if (family === 'chat' && Object.keys(own).length > 0) this.#emit(choice, own, null);
   }
 
   /** Clients parse arguments as JSON, so a call without any gets an empty object. */
   #end(index: number): void {
     const part = this.#parts.get(index);
-    if (part === undefined || part.start.part !== 'tool_call' || part.text !== '') return;
+    if (part === undefined || part.start.part !== 'tool_call') return;
+    if (this.#isCustom(part.start)) {
+      const input = this.#isWrapped(part.start) ? unwrappedInput(part.text) : '';
+      if (input !== '') this.#emit(part.start.choice, this.#argumentsDelta(part, input), null);
+      return;
+    }
+    if (part.text !== '') return;
     this.#emit(part.start.choice, this.#argumentsDelta(part, '{}'), null);
   }
 }
@@ -209,23 +235,4 @@ function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[]
   if (entries === undefined) return null;
   const other = field === 'content' ? 'refusal' : 'content';
   return { [field]: entries.map(completeLogprob), [other]: null };
-}
-
-/** The schema requires every field, also where the provider gave none. */
-function completeLogprob(entry: JsonObject): JsonObject {
-  const top = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
-  return {
-    ...tokenLogprob(entry),
-    top_logprobs: top.map((item) =>
-      tokenLogprob(typeof item === 'object' && item !== null ? (item as JsonObject) : {}),
-    ),
-  };
-}
-
-function tokenLogprob(entry: JsonObject): JsonObject {
-  return {
-    token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : -9999,
-    bytes: Array.isArray(entry.bytes) ? entry.bytes : null,
-  };
 }

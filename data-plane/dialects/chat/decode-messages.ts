@@ -1,12 +1,13 @@
 import { filledText, isJsonObject, listOf, objectOf, textOf } from '#data-plane/dialects/json-access.ts';
 import { unpackCallId } from '#data-plane/dialects/signature-envelope.ts';
-import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
+import type { CacheMark, JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
 import { type Fault, fault, isFault } from '#shared/fault.ts';
 import { cacheMarkOf } from './cache-mark.ts';
 import { decodeContent } from './decode-content.ts';
 import { decodeThoughts, orderAnswer } from './reasoning-details.ts';
 
 interface OpenCall {
+  readonly custom: boolean;
   readonly name: string;
   readonly id: string;
 }
@@ -78,7 +79,7 @@ function decodeMessage(
 function requiredContent(message: JsonObject, path: string): readonly Part[] | Fault {
   if (message.content === undefined || message.content === null)
     return invalid(`${path}.content`, 'is required.');
-  return decodeContent(message.content, path);
+  return withMark(decodeContent(message.content, path), cacheMarkOf(message, path));
 }
 
 function decodeAssistant(
@@ -86,7 +87,7 @@ function decodeAssistant(
   path: string,
   named: { readonly name?: string },
 ): DecodedMessage | Fault {
-  const content = decodeContent(message.content ?? [], path);
+  const content = withMark(decodeContent(message.content ?? [], path), cacheMarkOf(message, path));
   if (isFault(content)) return content;
   const calls = decodeCalls(message, path);
   if (isFault(calls)) return calls;
@@ -106,6 +107,14 @@ function decodeAssistant(
     return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');
   }
   return { message: { role: 'assistant', parts, ...named, at: path }, calls: calls.byId };
+}
+
+/** A breakpoint of a whole message stands behind its last piece. */
+function withMark(parts: readonly Part[] | Fault, cache: CacheMark | undefined): readonly Part[] | Fault {
+  if (isFault(parts) || cache === undefined) return parts;
+  const last = parts.at(-1);
+  const canHold = last?.kind === 'text' || last?.kind === 'media';
+  return canHold ? [...parts.slice(0, -1), { ...last, cache }] : parts;
 }
 
 const ANSWER_FIELDS = ['refusal', 'audio', 'reasoning', 'reasoning_content', 'reasoning_details'] as const;
@@ -128,7 +137,7 @@ function decodeCalls(message: JsonObject, path: string): DecodedCalls | Fault {
     const call = decodeCall(item, `${path}.tool_calls[${index}]`);
     if (isFault(call)) return call;
     parts.push(call.part);
-    byId.set(call.clientId, { id: call.part.id, name: call.part.name });
+    byId.set(call.clientId, { id: call.part.id, name: call.part.name, custom: call.part.custom === true });
   }
   const legacy = objectOf(message.function_call);
   const name = filledText(legacy?.name);
@@ -138,6 +147,7 @@ function decodeCalls(message: JsonObject, path: string): DecodedCalls | Fault {
       id: `call_${name}`,
       name,
       argumentsJson: argumentsOf(legacy?.arguments),
+      legacy: true,
       at: `${path}.function_call`,
     });
   }
@@ -151,6 +161,7 @@ function decodeCall(
   if (!isJsonObject(item)) return invalid(path, 'is missing or not what a function call needs.');
   const clientId = textOf(item.id);
   if (clientId === undefined) return invalid(`${path}.id`, 'is missing or not what a function call needs.');
+  if (item.type === 'custom') return decodeCustomCall(item, clientId, path);
   const isFunction = item.type === undefined || item.type === 'function';
   const called = objectOf(item.function);
   const name = filledText(called?.name);
@@ -162,6 +173,27 @@ function decodeCall(
     ...unpackCallId(clientId),
     name,
     argumentsJson: argumentsOf(called?.arguments),
+    at: path,
+  } as const;
+  return { part, clientId };
+}
+
+function decodeCustomCall(
+  item: JsonObject,
+  clientId: string,
+  path: string,
+): { readonly part: Extract<Part, { kind: 'tool_call' }>; readonly clientId: string } | Fault {
+  const called = objectOf(item.custom);
+  const name = filledText(called?.name);
+  const input = textOf(called?.input);
+  if (name === undefined || input === undefined)
+    return invalid(`${path}.custom`, 'must have a name and an input.');
+  const part = {
+    kind: 'tool_call',
+    ...unpackCallId(clientId),
+    name,
+    argumentsJson: input,
+    custom: true,
     at: path,
   } as const;
   return { part, clientId };
@@ -201,6 +233,7 @@ function decodeToolResult(
     content,
     failed: false,
     at: path,
+    ...(call.custom ? { custom: true } : {}),
     ...(cache === undefined ? {} : { cache }),
   };
   return { message: { role: 'user', parts: [part], at: path }, calls: NO_CALLS };

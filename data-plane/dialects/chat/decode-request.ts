@@ -8,20 +8,18 @@ import {
   textOf,
 } from '#data-plane/dialects/json-access.ts';
 import type {
-  CacheMark,
-  FunctionTool,
   JsonObject,
   JsonValue,
   OutputFormat,
   ReasoningRequest,
-  ToolChoice,
   TurnRequest,
 } from '#data-plane/dialects/turn.ts';
 import { fieldTree, unmodelledFields } from '#data-plane/dialects/unmodelled-fields.ts';
-import { type Fault, fault, isFault } from '#shared/fault.ts';
-import { cacheMarkOf } from './cache-mark.ts';
+import { type Fault, isFault } from '#shared/fault.ts';
 import { CHAT_CLIENT_FIELDS } from './client-fields.ts';
 import { decodeMessages } from './decode-messages.ts';
+import { decodeTools } from './decode-tools.ts';
+import { RequestFields } from './request-fields.ts';
 
 const EFFORTS: ReadonlySet<string> = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']);
 const MAX_CHOICES = 128;
@@ -33,14 +31,13 @@ type Draft = Mutable<Omit<TurnRequest, 'messages' | 'tools' | 'extras' | 'stream
 
 /** Reads a chat request into a turn, or says which field is not what the documentation asks for. */
 export function decodeChatRequest(body: JsonObject): TurnRequest | Fault {
-  const fields = new Fields(body);
+  const fields = new RequestFields(body);
   const stream = fields.flag('stream') ?? false;
   const draft: Draft = {};
   readLimits(fields, draft);
   readSampling(fields, draft);
   readAccount(fields, draft);
-  const tools = readTools(fields);
-  const toolChoice = readToolChoice(fields);
+  const { tools, toolChoice } = decodeTools(fields);
   const format = readFormat(fields);
   const reasoning = readReasoning(fields);
   const decoded = decodeMessages(body.messages);
@@ -53,74 +50,12 @@ export function decodeChatRequest(body: JsonObject): TurnRequest | Fault {
   return { ...draft, stream, messages: decoded, tools, extras, names: clientNames(CHAT_CLIENT_FIELDS, body) };
 }
 
-/** Reads typed fields and keeps the first that is of another type. `null` counts as absent. */
-class Fields {
-  failure: Fault | undefined;
-  readonly #body: JsonObject;
-
-  constructor(body: JsonObject) {
-    this.#body = body;
-  }
-
-  fail(param: string, rule: string): undefined {
-    this.failure ??= fault('unsupported_parameter', `'${param}' ${rule}`, { param });
-    return undefined;
-  }
-
-  value(name: string): JsonValue | undefined {
-    return this.#body[name] ?? undefined;
-  }
-
-  flag(name: string): boolean | undefined {
-    const value = this.value(name);
-    if (value === undefined || typeof value === 'boolean') return value;
-    return this.fail(name, 'must be a boolean.');
-  }
-
-  number(name: string): number | undefined {
-    const value = this.value(name);
-    if (value === undefined || typeof value === 'number') return value;
-    return this.fail(name, 'must be a number.');
-  }
-
-  count(name: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
-    const value = this.value(name);
-    if (value === undefined) return undefined;
-    const count = countOf(value);
-    if (count !== undefined && count >= min && count <= max) return count;
-    return this.fail(
-      name,
-      max === Number.MAX_SAFE_INTEGER
-        ? 'must be a positive integer.'
-        : `must be an integer from ${min} to ${max}.`,
-    );
-  }
-
-  text(name: string): string | undefined {
-    const value = this.value(name);
-    if (value === undefined || typeof value === 'string') return value;
-    return this.fail(name, 'must be a string.');
-  }
-
-  object(name: string): JsonObject | undefined {
-    const value = this.value(name);
-    if (value === undefined || isJsonObject(value)) return value;
-    return this.fail(name, 'must be an object.');
-  }
-
-  list(name: string): readonly JsonValue[] | undefined {
-    const value = this.value(name);
-    if (value === undefined || Array.isArray(value)) return value;
-    return this.fail(name, 'must be an array.');
-  }
-}
-
 /** Sets a field only where the client gave it: absent and undefined are not the same in a turn. */
 function set<Name extends keyof Draft>(draft: Draft, name: Name, value: Draft[Name] | undefined): void {
   if (value !== undefined) draft[name] = value;
 }
 
-function readLimits(fields: Fields, draft: Draft): void {
+function readLimits(fields: RequestFields, draft: Draft): void {
   const legacyLimit = fields.count('max_tokens', 1);
   set(draft, 'maxOutputTokens', fields.count('max_completion_tokens', 1) ?? legacyLimit);
   set(draft, 'choiceCount', fields.count('n', 1, MAX_CHOICES));
@@ -130,7 +65,7 @@ function readLimits(fields: Fields, draft: Draft): void {
   fields.object('stream_options');
 }
 
-function readStop(fields: Fields): readonly string[] | undefined {
+function readStop(fields: RequestFields): readonly string[] | undefined {
   const stop = fields.value('stop');
   if (stop === undefined) return undefined;
   const list = typeof stop === 'string' ? [stop] : stop;
@@ -138,7 +73,7 @@ function readStop(fields: Fields): readonly string[] | undefined {
   return isList ? list : fields.fail('stop', 'must be a string or an array of strings.');
 }
 
-function readSampling(fields: Fields, draft: Draft): void {
+function readSampling(fields: RequestFields, draft: Draft): void {
   set(draft, 'temperature', fields.number('temperature'));
   set(draft, 'topP', fields.number('top_p'));
   set(draft, 'topK', fields.number('top_k'));
@@ -149,7 +84,7 @@ function readSampling(fields: Fields, draft: Draft): void {
   set(draft, 'verbosity', fields.text('verbosity'));
 }
 
-function readAccount(fields: Fields, draft: Draft): void {
+function readAccount(fields: RequestFields, draft: Draft): void {
   set(draft, 'serviceTier', fields.text('service_tier'));
   const user = fields.text('user');
   set(draft, 'endUser', fields.text('safety_identifier') || user || undefined);
@@ -157,63 +92,7 @@ function readAccount(fields: Fields, draft: Draft): void {
   set(draft, 'promptCacheKey', fields.text('prompt_cache_key'));
 }
 
-function readTools(fields: Fields): FunctionTool[] {
-  const declared = fields.list('tools') ?? [];
-  const tools = declared.map((tool, index) => readTool(fields, tool, `tools[${index}]`));
-  const legacy = fields.list('functions') ?? [];
-  const functions = legacy.map((tool, index) =>
-    readFunction(fields, tool, `functions[${index}]`, undefined, `functions[${index}]`),
-  );
-  return [...tools, ...functions].filter((tool) => tool !== undefined);
-}
-
-function readTool(fields: Fields, tool: JsonValue, path: string): FunctionTool | undefined {
-  if (!isJsonObject(tool)) return fields.fail(path, 'must be an object.');
-  if (tool.type !== 'function') return fields.fail(`${path}.type`, "must be 'function'.");
-  return readFunction(fields, tool.function, `${path}.function`, cacheMarkOf(tool, path), path);
-}
-
-function readFunction(
-  fields: Fields,
-  value: JsonValue | undefined,
-  path: string,
-  cache: CacheMark | undefined,
-  at: string,
-): FunctionTool | undefined {
-  const declared = objectOf(value);
-  const name = filledText(declared?.name);
-  if (declared === undefined || name === undefined) return fields.fail(`${path}.name`, 'is required.');
-  const { description, parameters, strict } = declared;
-  if (!isAbsent(parameters) && !isJsonObject(parameters))
-    return fields.fail(`${path}.parameters`, 'must be an object.');
-  if (!isAbsent(strict) && typeof strict !== 'boolean')
-    return fields.fail(`${path}.strict`, 'must be a boolean.');
-  return {
-    kind: 'function',
-    name,
-    at,
-    ...(typeof description === 'string' ? { description } : {}),
-    ...(isJsonObject(parameters) ? { parameters } : {}),
-    ...(typeof strict === 'boolean' ? { strict } : {}),
-    ...(cache === undefined ? {} : { cache }),
-  };
-}
-
-function isAbsent(value: JsonValue | undefined): boolean {
-  return value === undefined || value === null;
-}
-
-function readToolChoice(fields: Fields): ToolChoice | undefined {
-  const choice = fields.value('tool_choice') ?? fields.value('function_call');
-  if (choice === undefined) return undefined;
-  if (choice === 'auto' || choice === 'none' || choice === 'required') return { kind: choice };
-  const named = objectOf(choice);
-  const name = filledText(objectOf(named?.function)?.name) ?? filledText(named?.name);
-  if (name !== undefined) return { kind: 'tool', name };
-  return fields.fail('tool_choice', "must be 'auto', 'none', 'required' or an object naming a function.");
-}
-
-function readFormat(fields: Fields): OutputFormat | undefined {
+function readFormat(fields: RequestFields): OutputFormat | undefined {
   const format = fields.object('response_format');
   if (format === undefined) return undefined;
   switch (format.type) {
@@ -228,7 +107,7 @@ function readFormat(fields: Fields): OutputFormat | undefined {
   }
 }
 
-function readSchema(fields: Fields, declared: JsonObject): OutputFormat | undefined {
+function readSchema(fields: RequestFields, declared: JsonObject): OutputFormat | undefined {
   const { schema, strict } = declared;
   if (!isJsonObject(schema)) return fields.fail('response_format.json_schema.schema', 'is required.');
   const name = filledText(declared.name);
@@ -243,7 +122,7 @@ function readSchema(fields: Fields, declared: JsonObject): OutputFormat | undefi
 }
 
 /** `reasoning_effort`, or one of the controls that clients of the compatible family send. */
-function readReasoning(fields: Fields): ReasoningRequest | undefined {
+function readReasoning(fields: RequestFields): ReasoningRequest | undefined {
   const shape = fields.object('reasoning');
   const thinking = fields.object('thinking');
   const enabled = fields.flag('enable_thinking') ?? asFlag(shape?.enabled);

@@ -25,7 +25,7 @@ export function encodeContentPart(part: Part, path: string, context: MessageCont
   switch (part.kind) {
     case 'text': {
       if (part.text === '') return undefined;
-      if (part.cache === undefined || !losses.admits('cache_control', part.cache.at))
+      if (part.cache === undefined || !losses.admitsField('cache_control', part.cache.at ?? 'cache_control'))
         return { type: 'text', text: part.text };
       const ttl = part.cache.ttl === '1h' ? { ttl: '1h' } : {};
       return { type: 'text', text: part.text, cache_control: { type: 'ephemeral', ...ttl } };
@@ -33,7 +33,7 @@ export function encodeContentPart(part: Part, path: string, context: MessageCont
     case 'refusal':
       return { type: 'text', text: part.text };
     case 'media':
-      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
+      if (part.cache !== undefined) losses.dropMark(part.cache);
       return encodeMedia(part, path, context);
     case 'native':
       if (part.family === 'chat') return part.value;
@@ -127,7 +127,8 @@ function urlOf(source: Extract<BinarySource, { kind: 'base64' | 'url' }>): strin
   return source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`;
 }
 
-function titled(part: MediaPart, text: string): string {
+/** A text that is given as a document, under its title. */
+export function titled(part: MediaPart, text: string): string {
   const title = part.title ?? part.filename;
   return title === undefined ? text : `${title}\n\n${text}`;
 }

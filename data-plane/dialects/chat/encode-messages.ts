@@ -1,6 +1,6 @@
 import type { RequestLosses } from '#data-plane/dialects/loss-rule.ts';
 import type { JsonObject, JsonValue, Part, TurnMessage } from '#data-plane/dialects/turn.ts';
-import { encodeContentPart, type MessageContext } from './encode-content.ts';
+import { encodeContentPart, type MessageContext, titled } from './encode-content.ts';
 import { providerCallId } from './provider-call-id.ts';
 import { parsedEntries } from './reasoning-details.ts';
 import { type ChatMessage, DETAILS_KIND } from './wire.ts';
@@ -91,7 +91,7 @@ function encodeToolResult(part: PartOf<'tool_result'>, path: string, context: Me
   let content = texts.join('\n');
   if (part.failed && !/^\s*error/i.test(content)) content = `Error: ${content}`;
   for (const cache of [part.cache, ...textMarks(part.content)])
-    if (cache !== undefined) context.losses.drop('cache_control', cache.at);
+    if (cache !== undefined) context.losses.dropMark(cache);
   for (const item of part.content)
     if (item.kind === 'native') context.losses.admits('native.foreign', item.at ?? path);
   return { role: 'tool', tool_call_id: providerCallId(part.callId, context.traits), content };
@@ -103,7 +103,7 @@ function textMarks(content: readonly Part[]) {
 
 function textWithin(part: Part): string[] {
   if (part.kind === 'text' || part.kind === 'refusal') return [part.text];
-  return part.kind === 'media' && part.source.kind === 'text' ? [part.source.text] : [];
+  return part.kind === 'media' && part.source.kind === 'text' ? [titled(part, part.source.text)] : [];
 }
 
 function encodeAssistant(message: TurnMessage, path: string, context: MessageContext): ChatMessage[] {
@@ -115,10 +115,10 @@ function encodeAssistant(message: TurnMessage, path: string, context: MessageCon
   let refusal = '';
   message.parts.forEach((part, index) => {
     const partPath = part.at ?? `${path}.content[${index}]`;
-    if ('cache' in part && part.cache !== undefined) losses.drop('cache_control', part.cache.at);
+    if ('cache' in part && part.cache !== undefined) losses.dropMark(part.cache);
     switch (part.kind) {
       case 'text':
-        if (part.phase !== undefined) losses.admits('message.phase', part.phaseAt);
+        if (part.phase !== undefined) losses.admitsField('message.phase', part.phaseAt ?? 'phase');
         texts.push(part.text);
         return;
       case 'refusal':
@@ -204,10 +204,8 @@ function detailsOf(part: PartOf<'reasoning'>): JsonValue[] {
     const stored = parsedEntries(signature.value);
     if (stored !== undefined) return stored;
   }
-  if (part.text === '') return [];
-  return part.summary === true
-    ? [{ type: 'reasoning.summary', summary: part.text }]
-    : [{ type: 'reasoning.text', text: part.text }];
+  // A thought without state may have come back as a summary from a client that knows no other thoughts.
+  return part.text === '' ? [] : [{ type: 'reasoning.text', text: part.text }];
 }
 
 function nameOf(message: TurnMessage): JsonObject {

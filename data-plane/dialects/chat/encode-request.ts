@@ -77,8 +77,8 @@ function accountFields(turn: TurnRequest, traits: ProviderTraits, losses: Reques
     if (value !== undefined && losses.admits(feature)) fields[name] = value;
   };
   put('verbosity', 'verbosity', turn.verbosity);
-  if (turn.serviceTier === undefined || SERVICE_TIERS.has(turn.serviceTier))
-    put('service_tier', 'service_tier', turn.serviceTier);
+  const tier = turn.serviceTier === 'standard_only' ? 'default' : turn.serviceTier;
+  if (tier === undefined || SERVICE_TIERS.has(tier)) put('service_tier', 'service_tier', tier);
   else losses.drop('service_tier');
   put('user', traits.endUserField, shortId(turn.endUser));
   // OpenAI keeps metadata with stored answers only, and refuses it without `store`.

@@ -37,7 +37,7 @@ function withoutTools(turn: TurnRequest, losses: RequestLosses): ToolFields {
 
 function encodeTool(tool: Tool, at: string, losses: RequestLosses): JsonObject | undefined {
   if ('namespace' in tool && tool.namespace?.description !== undefined)
-    losses.admits('tools.namespace.description', tool.namespace.at);
+    losses.admitsField('tools.namespace.description', tool.namespace.at ?? 'tools');
   switch (tool.kind) {
     case 'function': {
       const declared: JsonObject = { name: tool.name };
@@ -45,7 +45,7 @@ function encodeTool(tool: Tool, at: string, losses: RequestLosses): JsonObject |
       if (tool.parameters !== undefined) declared.parameters = tool.parameters;
       if (tool.strict !== undefined && losses.admits('tools.function.strict', at))
         declared.strict = tool.strict;
-      if (tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
+      if (tool.cache !== undefined) losses.dropMark(tool.cache);
       return { type: 'function', function: declared };
     }
     case 'custom':

@@ -12,9 +12,9 @@ const TOLD_THOUGHTS = ['reasoning_content', 'reasoning'] as const;
 /** True when a body may hold what {@link dropForeignThoughts} takes out; may be true for nothing. */
 export function mayHoldForeignThoughts(body: Buffer, vendor: string): boolean {
   if (mayHoldPackedState(body)) return true;
-  const { refusedThoughts, refusesForeignCallIds } = traitsOf(vendor);
+  const { foreignThoughts, refusesForeignCallIds } = traitsOf(vendor);
   if (refusesForeignCallIds && body.includes('"tool_call_id"')) return true;
-  return refusedThoughts.some((field) => body.includes(`"${field}"`));
+  return foreignThoughts.some((field) => body.includes(`"${field}"`));
 }
 
 /**
@@ -44,7 +44,7 @@ function withOwnThoughts(
   const details = objectsOf(message.reasoning_details);
   const own = details.filter((entry) => !isForeignDetail(entry));
   const isForeign = own.length < details.length;
-  const gone = new Set<string>(traits.refusedThoughts.filter((field) => message[field] !== undefined));
+  const gone = new Set<string>(traits.foreignThoughts.filter((field) => message[field] !== undefined));
   // Words of a thought that is not the vendor's own: some want to see them all the same, and take them for theirs.
   if (isForeign && traits.thoughts !== 'reasoning_content')
     for (const field of TOLD_THOUGHTS) if (filledText(message[field]) !== undefined) gone.add(field);
@@ -52,7 +52,7 @@ function withOwnThoughts(
   if (!isForeign && gone.size === 0) return message;
   const kept = Object.entries(message).filter(([name]) => !gone.has(name));
   const cleaned: JsonObject = Object.fromEntries(kept);
-  if (isForeign && own.length > 0) {
+  if (isForeign && !gone.has('reasoning_details')) {
     cleaned.reasoning_details = own;
     gone.add('reasoning_details');
   }

@@ -5,6 +5,7 @@ import {
   type LossRules,
   mapped,
   refused,
+  unsaid,
 } from '#data-plane/dialects/loss-rule.ts';
 
 const noWord = dropped('chat completions have no word for it');
@@ -30,6 +31,7 @@ export const CHAT_LOSS_RULES: LossRules = {
   'tools.namespace.description': dropped('there are no namespaces'),
   'tools.server.own': carried(),
   'tools.server.web_search': dropped('agents send it as a matter of course; the model answers without it'),
+  'tools.server.web_search.filters': dropped('the tool itself is left out'),
   'tools.server.web_search.options': dropped('the tool itself is left out'),
   'tools.server.agent': dropped('agents send it as a matter of course; the model answers without it'),
   'tools.server': refused('only the provider that offers this tool can run it'),
@@ -39,7 +41,7 @@ export const CHAT_LOSS_RULES: LossRules = {
   'tool_choice.tool': mapped('names the function'),
   'tool_choice.allowed': emulated('the other tools are left out'),
   parallel_tool_calls: mapped('`parallel_tool_calls`'),
-  'response_format.text': carried('what is done anyway'),
+  'response_format.text': unsaid('what is done anyway'),
   'response_format.json_object': carried(),
   'response_format.json_schema': mapped('`response_format`; in words where the model takes no schema'),
   'response_format.json_schema.name': carried(),
@@ -49,7 +51,7 @@ export const CHAT_LOSS_RULES: LossRules = {
   'reasoning.effort': mapped(
     "`reasoning_effort` or the vendor's own switch; dropped where the model does not reason",
   ),
-  'reasoning.mode': carried('reasoning models think unasked'),
+  'reasoning.mode': unsaid('reasoning models think unasked'),
   'reasoning.off': mapped('`reasoning_effort: none`, or the weakest that the model knows'),
   'reasoning.budget': mapped('the nearest `reasoning_effort`'),
   'reasoning.summary': dropped('chat providers show thoughts or do not'),
@@ -83,6 +85,7 @@ export const CHAT_LOSS_RULES: LossRules = {
   'reasoning.signature.foreign': dropped('only its issuer can read it'),
   refusal: carried(),
   tool_call: mapped('`tool_calls`; no arguments are `{}`'),
+  'tool_call.legacy': mapped('`tool_calls`'),
   'tool_call.id': carried('a digest where the vendor takes no such id'),
   'tool_call.custom': carried(),
   'tool_result.text': mapped('a message of the role `tool`'),

@@ -1,12 +1,11 @@
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import {
-  ABOUT_OUR_ACCOUNT,
-  ABOUT_OUR_ROUTE,
+  isAboutUs,
   MAX_RELAYED_MESSAGE_LENGTH,
   providerFailed,
   providerLimited,
 } from '#data-plane/dialects/provider-error-wording.ts';
-import { fault } from '#shared/fault.ts';
+import { FAULTS, fault } from '#shared/fault.ts';
 import { encodeOpenAiError } from './faults.ts';
 
 const PLAIN_CODE = /^[a-z][a-z0-9_.-]{0,63}$/i;
@@ -23,23 +22,22 @@ export function readProviderFault(
 ): ProviderFault {
   const error = readError(body);
   const effective = status === 200 ? (error.status ?? 500) : status;
-  if (effective === 429) {
-    if (error.isOurEmptyAccount) return providerFailed();
-    return providerLimited(retryAfterMs);
-  }
+  if (effective === 429)
+    return error.isOurEmptyAccount ? providerFailed(retryAfterMs) : providerLimited(retryAfterMs);
   const mayBeClients = effective === 400 || effective === 404 || effective === 413 || effective === 422;
-  if (!mayBeClients || error.message === undefined || error.isAboutUs) return providerFailed();
-  if (effective === 404 && error.param === null) return providerFailed();
+  const isOurs = error.isAboutUs || (effective === 404 && error.param === null);
+  if (!mayBeClients || error.message === undefined || isOurs) return providerFailed(retryAfterMs);
+  const kind = effective === 413 ? 'request_too_large' : 'invalid_request';
   const relayed = {
     message: error.message,
     type: 'invalid_request_error',
     param: error.param,
-    code: error.code ?? 'invalid_request',
+    code: error.code ?? FAULTS[kind].code,
   };
   return {
-    fault: fault('invalid_request', error.message, {
+    fault: fault(kind, error.message, {
       param: error.param,
-      relayed: { status: 400, body: encodeOpenAiError(relayed) },
+      relayed: { status: FAULTS[kind].status, body: encodeOpenAiError(relayed) },
     }),
     retryable: false,
   };
@@ -72,11 +70,23 @@ function readError(body: Buffer): ErrorDetails {
     message,
     param: firstText(inner.param) ?? null,
     code: codeText !== undefined && PLAIN_CODE.test(codeText) ? codeText : undefined,
-    status: status ?? (inner.type === 'invalid_request_error' ? 400 : undefined),
-    isAboutUs: ABOUT_OUR_ACCOUNT.test(wording) || ABOUT_OUR_ROUTE.test(wording),
+    status: status ?? statusOf(inner),
+    isAboutUs: isAboutUs(wording),
     isOurEmptyAccount: wording.includes('insufficient_quota'),
   };
 }
+
+/** What the words of an error without a number come to. */
+function statusOf({ code, type }: Record<string, unknown>): number | undefined {
+  if (LIMITED.has(code) || LIMITED.has(type)) return 429;
+  return type === 'invalid_request_error' ? 400 : undefined;
+}
+
+const LIMITED: ReadonlySet<unknown> = new Set([
+  'rate_limit_exceeded',
+  'rate_limit_error',
+  'too_many_requests',
+]);
 
 function parse(body: Buffer): unknown {
   try {

@@ -31,13 +31,15 @@ export interface ProviderTraits {
   readonly callIds: RegExp | undefined;
   /** Refuses call ids as others commonly write them. */
   readonly refusesForeignCallIds: boolean;
-  /** Fields with thoughts whose mere presence in a message is refused. */
-  readonly refusedThoughts: readonly string[];
+  /** Fields with thoughts that the vendor never writes: what stands there is another's, and some refuse its presence. */
+  readonly foreignThoughts: readonly string[];
   /** Fields that every request to this vendor carries. */
   readonly constants: Readonly<Record<string, boolean>>;
   readonly departures: Readonly<Partial<Record<TurnFeature, LossRule>>>;
 }
 
+const TOLD_BY_OTHERS: readonly string[] = ['reasoning_content', 'reasoning', 'reasoning_details'];
+const STATE_OF_OTHERS: readonly string[] = ['reasoning_details'];
 const LONGEST_OPENAI_CALL_ID = /^.{1,40}$/s;
 const NINE_LETTERS_OR_DIGITS = /^[a-zA-Z0-9]{9}$/;
 
@@ -81,7 +83,7 @@ const COMPATIBLE: ProviderTraits = {
   fetchesMedia: true,
   callIds: undefined,
   refusesForeignCallIds: false,
-  refusedThoughts: [],
+  foreignThoughts: [],
   constants: {},
   departures: { ...openAiOnly, 'content.document': changesTheAnswer },
 };
@@ -92,6 +94,7 @@ const OPENAI: ProviderTraits = {
   endUserField: 'safety_identifier',
   developerRole: true,
   thoughts: 'none',
+  foreignThoughts: TOLD_BY_OTHERS,
   switchField: 'reasoning_effort',
   callIds: LONGEST_OPENAI_CALL_ID,
   departures: {},
@@ -99,6 +102,7 @@ const OPENAI: ProviderTraits = {
 
 const DEEPSEEK: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   switchField: 'thinking',
   departures: {
     ...COMPATIBLE.departures,
@@ -114,6 +118,7 @@ const DEEPSEEK: ProviderTraits = {
 
 const XAI: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   maxTokensField: 'max_completion_tokens',
   developerRole: true,
   departures: { ...COMPATIBLE.departures, 'content.audio': changesTheAnswer },
@@ -128,7 +133,7 @@ const MISTRAL: ProviderTraits = {
   documents: 'document_url',
   callIds: NINE_LETTERS_OR_DIGITS,
   refusesForeignCallIds: true,
-  refusedThoughts: ['reasoning_content', 'reasoning', 'reasoning_details'],
+  foreignThoughts: TOLD_BY_OTHERS,
   departures: {
     ...openAiOnly,
     user: unknownThere,
@@ -141,7 +146,7 @@ const GROQ: ProviderTraits = {
   ...COMPATIBLE,
   maxTokensField: 'max_completion_tokens',
   thoughts: 'reasoning',
-  refusedThoughts: ['reasoning_content', 'reasoning_details'],
+  foreignThoughts: ['reasoning_content', 'reasoning_details'],
   departures: {
     ...COMPATIBLE.departures,
     logprobs: changesTheAnswer,
@@ -152,6 +157,7 @@ const GROQ: ProviderTraits = {
 
 const MOONSHOT: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   fetchesMedia: false,
   endUserField: 'safety_identifier',
   switchField: 'thinking',
@@ -172,6 +178,7 @@ const MOONSHOT: ProviderTraits = {
 
 const QWEN: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   switchField: 'enable_thinking',
   effortField: 'none',
   budgetField: 'thinking_budget',
@@ -183,13 +190,14 @@ const QWEN: ProviderTraits = {
     frequency_penalty: unknownThere,
     user: unknownThere,
     top_k: mapped('`top_k`'),
-    cache_control: mapped('`cache_control` on the text part'),
+    cache_control: mapped('`cache_control` on text parts, elsewhere dropped'),
     'content.video': mapped('`video_url`'),
   },
 };
 
 const ZAI: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   endUserField: 'user_id',
   switchField: 'thinking',
   departures: {
@@ -245,7 +253,7 @@ const OPENROUTER: ProviderTraits = {
     ...openAiOnly,
     top_k: mapped('`top_k`'),
     verbosity: mapped('`verbosity`'),
-    cache_control: mapped('`cache_control` on the text part'),
+    cache_control: mapped('`cache_control` on text parts, elsewhere dropped'),
     'content.document.url': mapped('`file.file_data`'),
     'content.video': mapped('`video_url`'),
   },
@@ -253,6 +261,7 @@ const OPENROUTER: ProviderTraits = {
 
 const TENCENT: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   switchField: 'reasoning_effort',
   departures: {
     ...COMPATIBLE.departures,
@@ -269,6 +278,7 @@ const TENCENT: ProviderTraits = {
 
 const XIAOMI: ProviderTraits = {
   ...COMPATIBLE,
+  foreignThoughts: STATE_OF_OTHERS,
   maxTokensField: 'max_completion_tokens',
   developerRole: true,
   switchField: 'thinking',
@@ -327,6 +337,11 @@ const FEATURE_AS_DATA: Readonly<Partial<Record<TurnFeature, TurnFeature>>> = {
   'content.audio.url': 'content.audio',
   'content.document.url': 'content.document',
 };
+
+/** Vendors of the family whose traits are known, one name each. */
+export const KNOWN_VENDORS: readonly string[] = [
+  ...new Map([...TRAITS].map(([name, traits]) => [traits, name])).values(),
+];
 
 /** Whether a vendor fetches the URL of a medium; where not, and it takes the bytes, the gateway does. */
 export function readsUrl(media: MediaKind, vendor: string): boolean {

@@ -26,6 +26,7 @@ const URL_MEDIA: Partial<Record<UrlSlot, MediaKind>> = {
   [SLOTS.fileData]: 'document',
 };
 const ABSENT = 0;
+const CALL_TYPES: ReadonlySet<string> = new Set(['function', 'custom']);
 type KindOrAbsent = JsonKind | typeof ABSENT;
 
 /**
@@ -56,7 +57,7 @@ export class MessagesReader {
   #callIds: string[] = [];
   #callIndex = 0;
   #callId: string | undefined;
-  #callIsFunction = true;
+  #callTypeIsKnown = true;
   #blockIndex = 0;
   #blockType: string | undefined;
   #videoFrames = 0;
@@ -96,7 +97,7 @@ export class MessagesReader {
   #beginPart(): void {
     this.#blockType = undefined;
     this.#callId = undefined;
-    this.#callIsFunction = true;
+    this.#callTypeIsKnown = true;
   }
 
   /** Messages seen so far. */
@@ -144,7 +145,7 @@ export class MessagesReader {
         this.#callId = this.#text(kind, start, end);
         return;
       case SLOTS.toolCallType:
-        this.#callIsFunction = this.#text(kind, start, end) === 'function';
+        this.#callTypeIsKnown = CALL_TYPES.has(this.#text(kind, start, end) ?? '');
         return;
       case SLOTS.toolCall:
         this.#endToolCall(kind);
@@ -200,7 +201,7 @@ export class MessagesReader {
     const part = `tool_calls[${this.#callIndex}]`;
     if (kind !== JSON_KINDS.object) this.#badPart ??= part;
     else if (this.#callId === undefined) this.#badPart ??= `${part}.id`;
-    else if (!this.#callIsFunction) this.#badPart ??= `${part}.type`;
+    else if (!this.#callTypeIsKnown) this.#badPart ??= `${part}.type`;
     else this.#callIds.push(this.#callId);
     this.#callIndex += 1;
     this.#beginPart();

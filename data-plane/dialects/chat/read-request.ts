@@ -42,7 +42,7 @@ class ChatRequestReader implements JsonSink {
   #includeUsage: Place = NOWHERE;
   #badStopItem = false;
   #toolIndex = 0;
-  #toolIsFunction = false;
+  #toolType: string | undefined;
   #functionIsNamed = false;
   #ambiguity: Fault | undefined;
   #toolFault: Fault | undefined;
@@ -66,7 +66,7 @@ class ChatRequestReader implements JsonSink {
     this.#includeUsage = NOWHERE;
     this.#badStopItem = false;
     this.#toolIndex = 0;
-    this.#toolIsFunction = false;
+    this.#toolType = undefined;
     this.#functionIsNamed = false;
     this.#ambiguity = undefined;
     this.#toolFault = undefined;
@@ -90,8 +90,7 @@ class ChatRequestReader implements JsonSink {
         if (kind !== JSON_KINDS.string) this.#badStopItem = true;
         return;
       case SLOTS.toolType:
-        this.#toolIsFunction =
-          kind === JSON_KINDS.string && decodeJsonString(this.#body, start, end) === 'function';
+        this.#toolType = kind === JSON_KINDS.string ? decodeJsonString(this.#body, start, end) : undefined;
         return;
       case SLOTS.toolFunctionName:
         this.#functionIsNamed = kind === JSON_KINDS.string && end - start > 2;
@@ -105,10 +104,12 @@ class ChatRequestReader implements JsonSink {
   #endTool(kind: JsonKind): void {
     const path = `tools[${this.#toolIndex}]`;
     if (kind !== JSON_KINDS.object) this.#toolFault ??= unsupported(path, 'must be an object.');
-    else if (!this.#toolIsFunction) this.#toolFault ??= unsupported(`${path}.type`, "must be 'function'.");
-    else if (!this.#functionIsNamed) this.#toolFault ??= unsupported(`${path}.function.name`, 'is required.');
+    else if (this.#toolType !== 'function' && this.#toolType !== 'custom')
+      this.#toolFault ??= unsupported(`${path}.type`, "must be 'function' or 'custom'.");
+    else if (!this.#functionIsNamed)
+      this.#toolFault ??= unsupported(`${path}.${this.#toolType}.name`, 'is required.');
     this.#toolIndex += 1;
-    this.#toolIsFunction = false;
+    this.#toolType = undefined;
     this.#functionIsNamed = false;
   }
 

@@ -94,6 +94,10 @@ const tool: JsonWatch = {
       slot: SLOTS.toolFunction,
       within: { fields: watchFields({ name: { slot: SLOTS.toolFunctionName } }) },
     },
+    custom: {
+      slot: SLOTS.toolFunction,
+      within: { fields: watchFields({ name: { slot: SLOTS.toolFunctionName } }) },
+    },
   }),
 };
 

@@ -54,7 +54,6 @@ class ContentWriter {
     if (message.name !== undefined) this.#context.losses.admits('message.name', path);
     switch (message.role) {
       case 'assistant':
-        this.#flushUser();
         this.#addModel(message, path);
         return;
       case 'user':
@@ -131,7 +130,7 @@ class ContentWriter {
   }
 
   #textOf(result: PartOf<'tool_result'>, path: string, shown: GeminiPart[]): string {
-    if (result.cache !== undefined) this.#context.losses.drop('cache_control', result.cache.at);
+    if (result.cache !== undefined) this.#context.losses.dropMark(result.cache);
     const texts: string[] = [];
     for (const item of result.content) {
       for (const encoded of encodeSpoken(item, item.at ?? path, this.#context.losses)) {
@@ -157,8 +156,9 @@ class ContentWriter {
       }
     });
     const written = parts.finish();
-    const last = this.#contents.at(-1);
     if (written.length === 0) return;
+    this.#flushUser();
+    const last = this.#contents.at(-1);
     if (last?.role === 'model') last.parts.push(...written);
     else this.#contents.push({ role: 'model', parts: written });
     this.#openCalls = [...(last?.role === 'model' ? this.#openCalls : []), ...calls];
@@ -194,6 +194,7 @@ class ModelParts {
     const functionCall = { id: part.id, name: part.name, args: argumentsObject(part) };
     const { signature } = part;
     if (signature !== undefined && signature.family !== 'gemini') this.#losses.drop('tool_call.id', path);
+    if (part.cache !== undefined) this.#losses.dropMark(part.cache);
     const own = signature?.family === 'gemini' ? signature.value : undefined;
     const thoughtSignature = own ?? (needsSignature ? UNSIGNED_CALL : undefined);
     this.#parts.push(thoughtSignature === undefined ? { functionCall } : { functionCall, thoughtSignature });

@@ -28,13 +28,13 @@ const TYPES_BY_KIND: Readonly<Record<MediaPart['media'], string>> = {
 export function encodeSpoken(part: Part, path: string, losses: RequestLosses): GeminiPart[] {
   switch (part.kind) {
     case 'text':
-      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
-      if (part.phase !== undefined) losses.admits('message.phase', part.phaseAt);
+      if (part.cache !== undefined) losses.dropMark(part.cache);
+      if (part.phase !== undefined) losses.admitsField('message.phase', part.phaseAt ?? 'phase');
       return part.text === '' ? [] : [{ text: part.text }];
     case 'refusal':
       return part.text === '' ? [] : [{ text: part.text }];
     case 'media':
-      if (part.cache !== undefined) losses.drop('cache_control', part.cache.at);
+      if (part.cache !== undefined) losses.dropMark(part.cache);
       if (part.detail !== undefined && part.detail !== 'auto') losses.admits('content.image.detail', path);
       return withTitle(part, encodeMedia(part, path, losses));
     case 'native':

@@ -92,11 +92,11 @@ function encodeTools(tools: readonly Tool[], losses: RequestLosses): JsonObject[
   tools.forEach((tool, index) => {
     const at = tool.at ?? `tools[${index}]`;
     if ('namespace' in tool && tool.namespace?.description !== undefined)
-      losses.admits('tools.namespace.description', tool.namespace.at);
+      losses.admitsField('tools.namespace.description', tool.namespace.at ?? 'tools');
     switch (tool.kind) {
       case 'function':
         if (tool.strict === true) losses.admits('tools.function.strict', at);
-        if (tool.cache !== undefined) losses.drop('cache_control', tool.cache.at);
+        if (tool.cache !== undefined) losses.dropMark(tool.cache);
         declarations.push(declarationOf(tool.name, tool.description, tool.parameters));
         break;
       case 'custom': {

@@ -26,8 +26,8 @@ export function thinkingConfig(reasoning: ReasoningRequest | undefined, target: 
   const takesLevels = !thinkingBudget && (reasoningEfforts?.includes('minimal') ?? false);
   const isOff = reasoning.mode === 'disabled' || reasoning.effort === 'none' || reasoning.budgetTokens === 0;
   const config = takesLevels ? levelOf(reasoning, isOff) : budgetOf(reasoning, isOff);
-  if (!isOff) config.includeThoughts = true;
-  return { thinkingConfig: config };
+  if (!isOff && reasoning.summary !== 'none') config.includeThoughts = true;
+  return Object.keys(config).length === 0 ? {} : { thinkingConfig: config };
 }
 
 function levelOf(reasoning: ReasoningRequest, isOff: boolean): JsonObject {

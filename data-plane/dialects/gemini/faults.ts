@@ -1,8 +1,7 @@
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { filledText, isJsonObject, objectOf, objectsOf, textOf } from '#data-plane/dialects/json-access.ts';
 import {
-  ABOUT_OUR_ACCOUNT,
-  ABOUT_OUR_ROUTE,
+  isAboutUs,
   MAX_RELAYED_MESSAGE_LENGTH,
   providerFailed,
   providerLimited,
@@ -33,15 +32,17 @@ export function readGeminiFault(
     return providerLimited(retryAfterMs ?? retryDelayMs(error));
   }
   const message = filledText(error?.message)?.slice(0, MAX_RELAYED_MESSAGE_LENGTH);
-  const isClients = (code === 400 || code === 413) && (name === undefined || name === CLIENTS_MISTAKE);
-  if (!isClients || message === undefined || isAboutUs(message, error)) return providerFailed();
-  return { fault: fault('invalid_request', message), retryable: false };
+  const isClients =
+    (code === 400 || code === 413 || code === 422) && (name === undefined || name === CLIENTS_MISTAKE);
+  if (!isClients || message === undefined || isOurs(message, error))
+    return providerFailed(retryAfterMs ?? retryDelayMs(error));
+  return { fault: fault(code === 413 ? 'request_too_large' : 'invalid_request', message), retryable: false };
 }
 
-function isAboutUs(message: string, error: JsonObject | undefined): boolean {
+function isOurs(message: string, error: JsonObject | undefined): boolean {
   const reasons = objectsOf(error?.details).map((detail) => textOf(detail.reason) ?? '');
   const wording = [message, ...reasons].join(' ');
-  return ABOUT_OUR_ACCOUNT.test(wording) || ABOUT_OUR_ROUTE.test(wording) || ABOUT_OUR_PROJECT.test(wording);
+  return isAboutUs(wording) || ABOUT_OUR_PROJECT.test(wording);
 }
 
 function readError(body: Buffer): JsonObject | undefined {

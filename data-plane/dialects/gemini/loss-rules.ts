@@ -5,6 +5,7 @@ import {
   type LossRules,
   mapped,
   refused,
+  unsaid,
 } from '#data-plane/dialects/loss-rule.ts';
 
 const noWord = dropped('generateContent has no word for it');
@@ -31,6 +32,7 @@ export const GEMINI_LOSS_RULES: LossRules = {
   'tools.namespace.description': dropped('there are no namespaces'),
   'tools.server.own': carried(),
   'tools.server.web_search': mapped('`googleSearch`; dropped where functions are declared as well'),
+  'tools.server.web_search.filters': dropped('`googleSearch` has no options'),
   'tools.server.web_search.options': dropped('`googleSearch` has no options'),
   'tools.server.agent': dropped('agents send it as a matter of course; the model answers without it'),
   'tools.server': refused('only the provider that offers this tool can run it'),
@@ -40,7 +42,7 @@ export const GEMINI_LOSS_RULES: LossRules = {
   'tool_choice.tool': mapped('mode `ANY` with one allowed name'),
   'tool_choice.allowed': emulated('the other tools are left out'),
   parallel_tool_calls: noWord,
-  'response_format.text': carried('what is done anyway'),
+  'response_format.text': unsaid('what is done anyway'),
   'response_format.json_object': mapped(
     '`responseMimeType`; in the system prompt where functions are declared',
   ),
@@ -49,7 +51,7 @@ export const GEMINI_LOSS_RULES: LossRules = {
   ),
   'response_format.json_schema.name': noWord,
   'response_format.json_schema.description': emulated('told in the schema'),
-  'response_format.json_schema.strict': mapped(
+  'response_format.json_schema.strict': unsaid(
     'a schema is always enforced; in the system prompt it cannot be',
   ),
   verbosity: noWord,
@@ -90,6 +92,7 @@ export const GEMINI_LOSS_RULES: LossRules = {
   'reasoning.signature.foreign': dropped('only its issuer can read it'),
   refusal: mapped('sent as the text of the model'),
   tool_call: mapped('`functionCall`; arguments that are no object stand under `arguments`'),
+  'tool_call.legacy': mapped('`functionCall`'),
   'tool_call.id': carried(),
   'tool_call.custom': emulated('a call with one string argument `input`'),
   'tool_result.text': mapped('`functionResponse.response.output`'),

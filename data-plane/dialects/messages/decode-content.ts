@@ -170,11 +170,18 @@ function decodeDocument(
   const given = reading.object(block, 'source', path);
   if (given?.type === 'content') {
     const parts = decodeContent(reading, given.content, 'system', `${path}.source.content`);
+    noteInnerMarks(reading, parts);
     return documentOfParts(parts, named, cache, path);
   }
   const source = decodeSource(reading, block, path);
   if (source === undefined) return [];
   return [{ kind: 'media', media: 'document', source, at: path, ...named, ...marked(cache) }];
+}
+
+/** Texts that are joined to one lose their own breakpoints. */
+function noteInnerMarks(reading: RequestReading, parts: readonly Part[]): void {
+  for (const part of parts)
+    if (part.kind === 'text' && part.cache?.at !== undefined) reading.unmodelled.add(part.cache.at);
 }
 
 /** A document made of blocks: its texts become one document, its images stand on their own behind it. */
@@ -201,6 +208,7 @@ function decodeSearchResult(
   const origin = reading.requiredText(block, 'source', path);
   const title = reading.requiredText(block, 'title', path);
   const parts = decodeContent(reading, block.content, 'system', `${path}.content`);
+  noteInnerMarks(reading, parts);
   const texts = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : []));
   const source: MediaSource = { kind: 'text', text: [origin, ...texts].join('\n\n') };
   return { kind: 'media', media: 'document', source, title, at: path, ...marked(cache) };

@@ -123,7 +123,9 @@ function decodeReasoning(reading: RequestReading, body: JsonObject): ReasoningRe
   const thinking = reading.object(body, 'thinking', '');
   if (thinking === undefined) return effort === undefined ? undefined : { effort };
   // Shown unless the client says otherwise: that is what asking for thinking means in this dialect.
-  const summary = reading.text(thinking, 'display', 'thinking') === 'omitted' ? {} : { summary: 'auto' };
+  const summary = {
+    summary: reading.text(thinking, 'display', 'thinking') === 'omitted' ? 'none' : 'auto',
+  };
   const wanted = { ...defined('effort', effort), ...summary };
   switch (thinking.type) {
     case 'enabled': {

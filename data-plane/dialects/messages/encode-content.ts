@@ -52,6 +52,7 @@ export function encodeAssistantPart(
     case 'tool_call':
       if (part.signature !== undefined && part.signature.family !== 'messages')
         writing.losses.drop('tool_call.id', path);
+      if (part.legacy === true) writing.losses.admitsField('tool_call.legacy', path);
       return {
         type: 'tool_use',
         id: writing.callIds.forCall(part.id),
@@ -74,7 +75,8 @@ function encodeProse(
     writing.losses.dropField(path);
     return undefined;
   }
-  if (part.kind === 'text' && part.phase !== undefined) writing.losses.admits('message.phase', part.phaseAt);
+  if (part.kind === 'text' && part.phase !== undefined)
+    writing.losses.admitsField('message.phase', part.phaseAt ?? 'phase');
   if (part.text.trim() === '') return undefined;
   return {
     type: 'text',

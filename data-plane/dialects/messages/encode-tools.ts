@@ -54,7 +54,7 @@ function encodeTool(
   writing: ContentWriting,
 ): JsonObject | undefined {
   if ('namespace' in tool && tool.namespace?.description !== undefined)
-    writing.losses.admits('tools.namespace.description', tool.namespace.at);
+    writing.losses.admitsField('tools.namespace.description', tool.namespace.at ?? 'tools');
   switch (tool.kind) {
     case 'function':
       return encodeFunction(tool, path, strictness, writing);

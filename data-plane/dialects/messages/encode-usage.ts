@@ -1,5 +1,5 @@
 import type { JsonObject, TurnUsage } from '#data-plane/dialects/turn.ts';
-import { NO_TOKENS } from '#shared/token-usage.ts';
+import { NO_TOKENS, type ServerToolCalls } from '#shared/token-usage.ts';
 
 const TIERS: ReadonlySet<string | undefined> = new Set(['standard', 'priority', 'batch']);
 
@@ -25,6 +25,13 @@ export function encodeDeltaUsage(usage: TurnUsage = NO_TOKENS): JsonObject {
     cache_read_input_tokens: usage.cacheRead,
     output_tokens: usage.output,
     output_tokens_details: { thinking_tokens: usage.reasoning },
-    server_tool_use: null,
+    server_tool_use: serverToolUse(usage.serverTools),
   };
+}
+
+/** The dialect counts these two; what else a provider's tools did it does not show. */
+function serverToolUse(calls: ServerToolCalls = {}): JsonObject | null {
+  const { web_search: searches = 0, web_fetch: fetches = 0 } = calls;
+  if (searches + fetches === 0) return null;
+  return { web_search_requests: searches, web_fetch_requests: fetches };
 }

@@ -5,6 +5,7 @@ import {
   type LossRules,
   mapped,
   refused,
+  unsaid,
 } from '#data-plane/dialects/loss-rule.ts';
 
 const noControl = dropped('there is no such control');
@@ -31,6 +32,7 @@ export const MESSAGES_LOSS_RULES: LossRules = {
   'tools.namespace.description': dropped('there are no namespaces'),
   'tools.server.own': carried(),
   'tools.server.web_search': dropped('agents send it as a matter of course; the model answers without it'),
+  'tools.server.web_search.filters': dropped('the tool itself is left out'),
   'tools.server.web_search.options': dropped('the tool itself is left out'),
   'tools.server.agent': dropped('agents send it as a matter of course; the model answers without it'),
   'tools.server': refused('only the provider that offers this tool can run it'),
@@ -40,14 +42,14 @@ export const MESSAGES_LOSS_RULES: LossRules = {
   'tool_choice.tool': mapped('`tool`; ends thinking within a budget, which excludes it'),
   'tool_choice.allowed': emulated('the other tools are left out'),
   parallel_tool_calls: mapped('`disable_parallel_tool_use`'),
-  'response_format.text': carried('what is done anyway'),
+  'response_format.text': unsaid('what is done anyway'),
   'response_format.json_object': emulated('asked for in the system prompt'),
   'response_format.json_schema': mapped(
     '`output_config.format`; a schema that cannot be enforced is asked for in the system prompt',
   ),
   'response_format.json_schema.name': dropped('schemas have no names'),
   'response_format.json_schema.description': mapped('the description inside the schema'),
-  'response_format.json_schema.strict': mapped(
+  'response_format.json_schema.strict': unsaid(
     'a schema is always enforced; in the system prompt it cannot be',
   ),
   verbosity: noControl,
@@ -55,7 +57,7 @@ export const MESSAGES_LOSS_RULES: LossRules = {
   'reasoning.mode': mapped('`thinking`: adaptive, or enabled with a budget'),
   'reasoning.off': mapped('`thinking: disabled` where the model thinks unasked'),
   'reasoning.budget': mapped('`thinking.budget_tokens`, 1024 to 32000, or the nearest effort'),
-  'reasoning.summary': mapped('thoughts are told whenever the model thinks'),
+  'reasoning.summary': unsaid('thoughts are told whenever the model thinks'),
   service_tier: mapped('`default` becomes `standard_only`; tiers unknown here are dropped'),
   user: mapped('`metadata.user_id`, a digest where it is longer than 256 characters'),
   metadata: dropped('only an end-user id has a place'),
@@ -86,6 +88,7 @@ export const MESSAGES_LOSS_RULES: LossRules = {
   'reasoning.signature.foreign': dropped('only its issuer can read it'),
   refusal: mapped('sent as text of the assistant'),
   tool_call: mapped('`tool_use`; arguments that are no object stand under `input`'),
+  'tool_call.legacy': refused('each call needs its result, which this form of history cannot name'),
   'tool_call.id': carried('a digest where it has other characters than the provider takes'),
   'tool_call.custom': emulated('a call with one string parameter `input`'),
   'tool_result.text': mapped('`tool_result`; all results come first in the message after the calls'),

@@ -12,6 +12,7 @@ export const MESSAGES_CLIENT: ClientCodec = { decodeRequest, createStreamEncoder
 /** Providers that speak Anthropic Messages. */
 export const MESSAGES_PROVIDER: ProviderCodec = {
   protocol: 'messages',
+  heartbeatEvent: 'ping',
   encodeRequest,
   readsUrl: () => true,
   tokenCount: messagesTokenCount,

@@ -1,8 +1,7 @@
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { filledText, isJsonObject, objectOf } from '#data-plane/dialects/json-access.ts';
 import {
-  ABOUT_OUR_ACCOUNT,
-  ABOUT_OUR_ROUTE,
+  isAboutUs,
   MAX_RELAYED_MESSAGE_LENGTH,
   providerFailed,
   providerLimited,
@@ -51,18 +50,17 @@ export function readAnthropicFault(
   if (effective === 429) return providerLimited(retryAfterMs);
   const message = filledText(error.message)?.slice(0, MAX_RELAYED_MESSAGE_LENGTH);
   const isClients = effective === 400 || effective === 404 || effective === 413 || effective === 422;
-  if (!isClients || message === undefined || isAboutUs(type, message)) return providerFailed();
+  if (!isClients || message === undefined || isOurs(type, message)) return providerFailed(retryAfterMs);
   const kind = effective === 413 ? 'request_too_large' : 'invalid_request';
   return { fault: fault(kind, message), retryable: false };
 }
 
-function isAboutUs(type: string, message: string): boolean {
+function isOurs(type: string, message: string): boolean {
   return (
     type === 'authentication_error' ||
     type === 'billing_error' ||
     type === 'permission_error' ||
-    ABOUT_OUR_ACCOUNT.test(message) ||
-    ABOUT_OUR_ROUTE.test(message) ||
+    isAboutUs(message) ||
     UNKNOWN_MODEL.test(message)
   );
 }

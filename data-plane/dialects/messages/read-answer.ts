@@ -64,6 +64,7 @@ const ANSWER_WATCH: JsonWatch = {
 
 const TYPES = ['message_start', 'ping', 'message_delta', 'message_stop', 'error', 'message'];
 const KNOWN_TYPES = new KnownTexts(TYPES);
+const PING = TYPES.indexOf('ping');
 const MESSAGE_STOP = TYPES.indexOf('message_stop');
 const ERROR = TYPES.indexOf('error');
 const UNKNOWN = -1;
@@ -107,6 +108,7 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
       this.finished = true;
       return PIECES.closing;
     }
+    if (this.#type === PING) return PIECES.heartbeat;
     return this.#hasContent ? PIECES.content : PIECES.preamble;
   }
 

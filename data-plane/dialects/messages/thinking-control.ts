@@ -84,7 +84,7 @@ function adaptive(reasoning: ReasoningRequest, known: readonly string[] | undefi
   const wanted = reasoning.effort ?? effortOfBudget(reasoning.budgetTokens);
   const effort = wanted === undefined ? undefined : nearestEffort(wanted, known ?? USUAL_EFFORTS);
   // Without `display` newer models keep their thoughts to themselves.
-  const thinking = { type: 'adaptive', display: 'summarized' };
+  const thinking = { type: 'adaptive', display: reasoning.summary === 'none' ? 'omitted' : 'summarized' };
   return { thinking, ...(effort === undefined ? {} : { effort }), isActive: true };
 }
 

@@ -50,7 +50,7 @@ class InputWriter {
     };
     message.parts.forEach((part, position) => {
       const partPath = part.at ?? `${path}.content[${position}]`;
-      if ('cache' in part && part.cache !== undefined) this.#losses.drop('cache_control', part.cache.at);
+      if ('cache' in part && part.cache !== undefined) this.#losses.dropMark(part.cache);
       const piece = this.#contentPart(part, message.role, partPath);
       if (piece === undefined) {
         if (writesItem(part)) flush();
@@ -141,7 +141,7 @@ class InputWriter {
   #result(part: ToolResult, path: string): void {
     const pieces = part.content.flatMap((inner, position): JsonObject[] => {
       const innerPath = inner.at ?? `${path}.content[${position}]`;
-      if ('cache' in inner && inner.cache !== undefined) this.#losses.drop('cache_control', inner.cache.at);
+      if ('cache' in inner && inner.cache !== undefined) this.#losses.dropMark(inner.cache);
       if (inner.kind === 'text' || inner.kind === 'refusal')
         return [{ type: 'input_text', text: inner.text }];
       if (inner.kind === 'native') {

@@ -28,8 +28,7 @@ export function encodeRequest(turn: TurnRequest, target: ProviderTarget): Encode
   const conversation = instructions === undefined ? turn.messages : turn.messages.slice(1);
   const firstPosition = turn.messages.length - conversation.length;
   const [prompt] = instructions === undefined ? [] : (turn.messages[0]?.parts ?? []);
-  if (prompt !== undefined && 'cache' in prompt && prompt.cache !== undefined)
-    losses.drop('cache_control', prompt.cache.at);
+  if (prompt !== undefined && 'cache' in prompt && prompt.cache !== undefined) losses.dropMark(prompt.cache);
   const extras = encodeExtras(turn, losses);
   const reasoning = encodeReasoning(turn.reasoning, target, losses);
   const ownReasoning = { ...reasoning, ...extras.reasoning };

@@ -21,13 +21,14 @@ export function mayHoldForeignItems(body: Buffer): boolean {
  * A Responses request without the reasoning of other providers, whose items this one would look up in vain; call ids are
  * those of the provider that made them. Everything else stays as the client sent it.
  */
-export function dropForeignItems(body: JsonObject): CleanedRequest | undefined {
+export function dropForeignItems(body: JsonObject, vendor: string): CleanedRequest | undefined {
   if (!Array.isArray(body.input)) return undefined;
   const dropped: string[] = [];
   let isChanged = false;
   const input = body.input.flatMap((item, at): JsonValue[] => {
     if (!isJsonObject(item)) return [item];
-    const own = item.type === 'reasoning' ? ownReasoning(item) : withOwnId(item, `input[${at}]`, dropped);
+    const isReasoning = item.type === 'reasoning';
+    const own = isReasoning ? ownReasoning(item, vendor) : withOwnId(item, `input[${at}]`, dropped);
     if (own === undefined) dropped.push(`input[${at}]`);
     isChanged ||= own !== item;
     return own === undefined ? [] : [own];
@@ -36,11 +37,12 @@ export function dropForeignItems(body: JsonObject): CleanedRequest | undefined {
 }
 
 /** The item as the provider wrote it; `undefined` for one that it did not write. */
-function ownReasoning(item: JsonObject): JsonObject | undefined {
+function ownReasoning(item: JsonObject, vendor: string): JsonObject | undefined {
   const content = filledText(item.encrypted_content);
   const packed = content === undefined ? undefined : unpackSignature(content);
   if (packed === undefined) return isMinted(item) ? undefined : item;
-  const isOwn = packed.family === 'responses' && packed.kind === REASONING_ITEM_KIND;
+  const { family, kind, issuer = vendor } = packed;
+  const isOwn = family === 'responses' && kind === REASONING_ITEM_KIND && issuer === vendor;
   return isOwn ? parseJsonObject(packed.value) : undefined;
 }
 

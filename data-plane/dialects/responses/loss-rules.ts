@@ -5,6 +5,7 @@ import {
   type LossRules,
   mapped,
   refused,
+  unsaid,
 } from '#data-plane/dialects/loss-rule.ts';
 
 const noSuchField = dropped('the protocol has no such field');
@@ -33,6 +34,7 @@ export const RESPONSES_LOSS_RULES: LossRules = {
   'tools.namespace.description': carried(),
   'tools.server.own': carried(),
   'tools.server.web_search': mapped("the protocol's own `web_search`"),
+  'tools.server.web_search.filters': mapped('`filters` and `user_location`'),
   'tools.server.web_search.options': dropped("the protocol's own tool has no such option"),
   'tools.server.agent': dropped('agents send it as a matter of course; the model answers without it'),
   'tools.server': refused('only the provider that offers this tool can run it'),
@@ -42,7 +44,7 @@ export const RESPONSES_LOSS_RULES: LossRules = {
   'tool_choice.tool': mapped('names the function'),
   'tool_choice.allowed': emulated('the other tools are left out'),
   parallel_tool_calls: mapped('`parallel_tool_calls`'),
-  'response_format.text': carried('what is done anyway'),
+  'response_format.text': unsaid('what is done anyway'),
   'response_format.json_object': mapped('`text.format`'),
   'response_format.json_schema': mapped('`text.format`'),
   'response_format.json_schema.name': mapped('`text.format`'),
@@ -50,7 +52,7 @@ export const RESPONSES_LOSS_RULES: LossRules = {
   'response_format.json_schema.strict': mapped('`text.format`'),
   verbosity: mapped('`text.verbosity`'),
   'reasoning.effort': mapped('the nearest effort that the model knows; dropped where it does not reason'),
-  'reasoning.mode': mapped('thoughts are shown as a summary; the effort is left to the model'),
+  'reasoning.mode': unsaid('reasoning models think unasked; their thoughts are shown as a summary'),
   'reasoning.off': mapped('the weakest effort'),
   'reasoning.budget': mapped('the effort that comes nearest'),
   'reasoning.summary': mapped('`reasoning.summary`'),
@@ -84,6 +86,7 @@ export const RESPONSES_LOSS_RULES: LossRules = {
   'reasoning.signature.foreign': dropped('only its issuer can read it'),
   refusal: carried(),
   tool_call: mapped('`function_call`'),
+  'tool_call.legacy': mapped('`function_call`'),
   'tool_call.id': mapped('`call_id`; a digest where it is longer than 64 characters'),
   'tool_call.custom': mapped('`custom_tool_call`'),
   'tool_result.text': mapped('`function_call_output`'),

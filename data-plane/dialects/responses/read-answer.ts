@@ -83,7 +83,7 @@ const TYPES = [
   'response.failed',
 ];
 const KNOWN_TYPES = new KnownTexts(TYPES);
-const LAST_PREAMBLE = TYPES.indexOf('keepalive');
+const KEEP_ALIVE = TYPES.indexOf('keepalive');
 const LAST_CLOSING = TYPES.indexOf('response.incomplete');
 const ITEM_DONE = TYPES.indexOf('response.output_item.done');
 const FAILED = new KnownTexts(['failed']);
@@ -109,6 +109,8 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   #hasError = false;
   #hasOutput = false;
   #hasFailed = false;
+  /** Of the event read last; counted on where the provider leaves it out. */
+  #sequenceNumber = 0;
 
   get usage(): TokenUsage | undefined {
     if (this.#counts === undefined) return undefined;
@@ -120,9 +122,12 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
     if (this.#hasError || this.#hasFailed || this.#type > LAST_CLOSING) return PIECES.error;
     if (!this.#isTyped) return PIECES.garbage;
+    // An event that the client does not get leaves its number to the one that stands in for it.
+    this.nextSequenceNumber = this.#sequenceNumber + 1;
     if (this.#type === ITEM_DONE) this.#tools.addDone();
     if (this.#type === UNKNOWN || this.#type === ITEM_DONE) return PIECES.content;
-    if (this.#type <= LAST_PREAMBLE) return PIECES.preamble;
+    if (this.#type === KEEP_ALIVE) return PIECES.heartbeat;
+    if (this.#type < KEEP_ALIVE) return PIECES.preamble;
     this.finished = true;
     return PIECES.closing;
   }
@@ -135,6 +140,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
 
   #scan(bytes: Buffer, start: number, end: number): boolean {
     this.#bytes = bytes;
+    this.#sequenceNumber = this.nextSequenceNumber;
     this.modelStart = 0;
     this.modelEnd = 0;
     this.#type = UNKNOWN;
@@ -157,7 +163,7 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
         return;
       case SLOTS.sequenceNumber:
         if (kind === JSON_KINDS.number)
-          this.nextSequenceNumber = Number(this.#bytes.toString('latin1', start, end)) + 1;
+          this.#sequenceNumber = Number(this.#bytes.toString('latin1', start, end));
         return;
       case SLOTS.delta:
         if (isText) this.textBytes += end - start - QUOTES;

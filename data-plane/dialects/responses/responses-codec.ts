@@ -12,6 +12,7 @@ export const responsesClient: ClientCodec = { decodeRequest, createStreamEncoder
 /** OpenAI Responses as providers speak it. */
 export const responsesProvider: ProviderCodec = {
   protocol: 'responses',
+  heartbeatEvent: 'keepalive',
   encodeRequest,
   readsUrl: () => true,
   tokenCount: responsesTokenCount,

@@ -2,7 +2,6 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
-import type { GatewayUnderTest } from './gateway-under-test.ts';
 
 /** What one step of a loop came to, as the client saw it. */
 export interface LoopAnswer {
@@ -11,7 +10,10 @@ export interface LoopAnswer {
   readonly dropped: string | null;
 }
 
-/** A client that keeps the conversation as users of its SDK do, and asks for the next step. */
+/**
+ * A client that keeps the conversation as users of its SDK do, and asks for the next step. The conversation is the last
+ * field of its requests, so that one request is a prefix of the next.
+ */
 export interface LoopClient {
   /** Asks `model`, and takes the answer into the history. */
   next(model: string): Promise<LoopAnswer>;
@@ -23,10 +25,27 @@ export interface LoopClient {
 
 export type ClientName = 'chat' | 'chat that joins fields' | 'bare chat' | 'responses' | 'messages';
 
+/** A gateway, as its clients know it. */
+export interface LoopTarget {
+  readonly url: string;
+  readonly secret: string;
+}
+
 const QUESTION = 'What is the weather?';
 const schema = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' } } };
 
-export function openClient(gateway: GatewayUnderTest, name: ClientName, stream: boolean): LoopClient {
+export function openClient(
+  gateway: LoopTarget,
+  name: ClientName,
+  stream: boolean,
+  question = QUESTION,
+): LoopClient {
+  const client = clientNamed(gateway, name, stream);
+  client.say(question);
+  return client;
+}
+
+function clientNamed(gateway: LoopTarget, name: ClientName, stream: boolean): LoopClient {
   switch (name) {
     case 'chat':
       return new ChatLoop(gateway, stream, joinedBySdk, (message) => message);
@@ -89,11 +108,10 @@ class ChatLoop implements LoopClient {
   readonly #echo: (message: AssistantMessage) => OpenAI.ChatCompletionAssistantMessageParam;
   readonly #messages: OpenAI.ChatCompletionMessageParam[] = [
     { role: 'system', content: 'You are a weather station.' },
-    { role: 'user', content: QUESTION },
   ];
 
   constructor(
-    gateway: GatewayUnderTest,
+    gateway: LoopTarget,
     stream: boolean,
     join: JoinChunks,
     echo: (message: AssistantMessage) => OpenAI.ChatCompletionAssistantMessageParam,
@@ -107,10 +125,10 @@ class ChatLoop implements LoopClient {
   async next(model: string): Promise<LoopAnswer> {
     const request = {
       model,
-      messages: this.#messages,
       tools: [{ type: 'function' as const, function: { name: 'get_weather', parameters: schema } }],
       reasoning_effort: 'medium' as const,
       max_completion_tokens: 8_000,
+      messages: this.#messages,
     };
     const { message, dropped } = this.#stream ? await this.#streamed(request) : await this.#whole(request);
     this.#messages.push(this.#echo(message));
@@ -132,10 +150,10 @@ class ChatLoop implements LoopClient {
   }
 
   async #streamed(
-    request: OpenAI.ChatCompletionCreateParamsNonStreaming,
+    request: Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream'>,
   ): Promise<{ message: AssistantMessage; dropped: string | null }> {
     const { data, response } = await this.#client.chat.completions
-      .create({ ...request, stream: true })
+      .create({ stream: true, ...request })
       .withResponse();
     const dropped = response.headers.get('x-crossmodel-dropped');
     const message = await this.#join(data);
@@ -156,9 +174,9 @@ class ChatLoop implements LoopClient {
 class ResponsesLoop implements LoopClient {
   readonly #client: OpenAI;
   readonly #stream: boolean;
-  readonly #input: OpenAI.Responses.ResponseInputItem[] = [{ role: 'user', content: QUESTION }];
+  readonly #input: OpenAI.Responses.ResponseInputItem[] = [];
 
-  constructor(gateway: GatewayUnderTest, stream: boolean) {
+  constructor(gateway: LoopTarget, stream: boolean) {
     this.#client = new OpenAI({ apiKey: gateway.secret, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     this.#stream = stream;
   }
@@ -167,12 +185,12 @@ class ResponsesLoop implements LoopClient {
     const request = {
       model,
       instructions: 'You are a weather station.',
-      input: this.#input,
       tools: [{ type: 'function' as const, name: 'get_weather', parameters: schema, strict: false }],
       reasoning: { effort: 'medium' as const, summary: 'auto' as const },
       include: ['reasoning.encrypted_content' as const],
       store: false,
       max_output_tokens: 8_000,
+      input: this.#input,
     };
     const { response, dropped } = this.#stream ? await this.#streamed(request) : await this.#whole(request);
     this.#input.push(...(response.output as OpenAI.Responses.ResponseInputItem[]));
@@ -197,10 +215,10 @@ class ResponsesLoop implements LoopClient {
   }
 
   async #streamed(
-    request: OpenAI.Responses.ResponseCreateParamsNonStreaming,
+    request: Omit<OpenAI.Responses.ResponseCreateParamsStreaming, 'stream'>,
   ): Promise<{ response: OpenAI.Responses.Response; dropped: string | null }> {
     const { data, response } = await this.#client.responses
-      .create({ ...request, stream: true })
+      .create({ stream: true, ...request })
       .withResponse();
     for await (const event of data)
       if (event.type === 'response.completed')
@@ -221,9 +239,9 @@ class ResponsesLoop implements LoopClient {
 class MessagesLoop implements LoopClient {
   readonly #client: Anthropic;
   readonly #stream: boolean;
-  readonly #messages: Anthropic.MessageParam[] = [{ role: 'user', content: QUESTION }];
+  readonly #messages: Anthropic.MessageParam[] = [];
 
-  constructor(gateway: GatewayUnderTest, stream: boolean) {
+  constructor(gateway: LoopTarget, stream: boolean) {
     this.#client = new Anthropic({ apiKey: gateway.secret, baseURL: gateway.url, maxRetries: 0 });
     this.#stream = stream;
   }
@@ -233,19 +251,21 @@ class MessagesLoop implements LoopClient {
       model,
       max_tokens: 8_000,
       system: 'You are a weather station.',
-      messages: this.#messages,
       tools: [{ name: 'get_weather', input_schema: { ...schema, type: 'object' as const } }],
       thinking: { type: 'enabled' as const, budget_tokens: 2_000 },
+      messages: this.#messages,
     };
     let message: Anthropic.Message;
     let dropped: string | null;
     if (this.#stream) {
-      const stream = this.#client.messages.stream(request);
+      const stream = this.#client.messages.stream({ stream: true, ...request });
       const { response } = await stream.withResponse();
       dropped = response.headers.get('x-crossmodel-dropped');
       message = await stream.finalMessage();
     } else {
-      const { data, response } = await this.#client.messages.create(request).withResponse();
+      const { data, response } = await this.#client.messages
+        .create({ stream: false, ...request })
+        .withResponse();
       dropped = response.headers.get('x-crossmodel-dropped');
       message = data;
     }
@@ -258,6 +278,7 @@ class MessagesLoop implements LoopClient {
   }
 
   giveResults(results: readonly { readonly id: string; readonly output: string }[]): void {
+    if (results.length === 0) return;
     const content = results.map(({ id, output }) => ({
       type: 'tool_result' as const,
       tool_use_id: id,

@@ -22,10 +22,14 @@ export function answersStep(step: LoopStep): ProviderScript {
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    const frames = step.stream.map(({ event, data }) => {
-      const text = typeof data === 'string' ? data : JSON.stringify(data);
-      return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
-    });
-    response.end(frames.join(''));
+    response.end(framesOf(step).join(''));
   };
+}
+
+/** The events of a step as they stand in its stream. */
+export function framesOf(step: LoopStep): string[] {
+  return step.stream.map(({ event, data }) => {
+    const text = typeof data === 'string' ? data : JSON.stringify(data);
+    return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
+  });
 }

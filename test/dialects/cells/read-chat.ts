@@ -1,4 +1,4 @@
-import { openAiClient } from './official-clients.ts';
+import type { OpenAI } from 'openai';
 import { type Ending, inputOf, type ToldAnswer, type ToldChoice, type ToldUsage } from './told-answer.ts';
 
 type Delta = Record<string, unknown>;
@@ -21,12 +21,12 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   function_call: 'calls',
   content_filter: 'filtered',
 };
-const REQUEST = { model: 'm', messages: [{ role: 'user' as const, content: 'x' }] };
+const REQUEST = { messages: [{ role: 'user' as const, content: 'x' }] };
+const WITH_USAGE = { stream_options: { include_usage: true } };
 
 /** Reads a chat stream with the official SDK's own parser; throws where that does. */
-export async function readChatStream(bytes: Buffer): Promise<ToldAnswer> {
-  const client = openAiClient(bytes, 'text/event-stream');
-  const chunks = await client.chat.completions.create({ ...REQUEST, stream: true });
+export async function readChatStream(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  const chunks = await client.chat.completions.create({ ...REQUEST, ...WITH_USAGE, model, stream: true });
   const drafts = new Map<number, Draft>();
   let usage: ToldUsage | undefined;
   let sources: unknown;
@@ -39,9 +39,8 @@ export async function readChatStream(bytes: Buffer): Promise<ToldAnswer> {
 }
 
 /** The same of an answer that was not streamed. */
-export async function readChatBody(bytes: Buffer): Promise<ToldAnswer> {
-  const client = openAiClient(bytes, 'application/json');
-  const completion = await client.chat.completions.create(REQUEST);
+export async function readChatBody(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  const completion = await client.chat.completions.create({ ...REQUEST, model });
   if (field(completion, 'error') !== undefined) throw new Error('an error inside a successful answer');
   const drafts = new Map<number, Draft>();
   for (const choice of completion.choices) {
@@ -55,8 +54,8 @@ export async function readChatBody(bytes: Buffer): Promise<ToldAnswer> {
  * What the SDK's stream helper ends up with, which real programs read. Of fields that it does not know it keeps the last
  * piece only, so thoughts cannot be told.
  */
-export async function readChatHelper(bytes: Buffer): Promise<ToldAnswer> {
-  const stream = openAiClient(bytes, 'text/event-stream').chat.completions.stream(REQUEST);
+export async function readChatHelper(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  const stream = client.chat.completions.stream({ ...REQUEST, ...WITH_USAGE, model });
   // An answer that was cut by length or filter is refused at the end, so the snapshot is read.
   let failure: unknown;
   await stream.done().catch((error: unknown) => {

@@ -1,9 +1,9 @@
+import type { Anthropic } from '@anthropic-ai/sdk';
 import type { Message } from '@anthropic-ai/sdk/resources/messages';
-import { anthropicClient } from './official-clients.ts';
 import { countIn, field, listOf, textOf } from './read-chat.ts';
 import { type Ending, SILENT, type ToldAnswer, type ToldUsage } from './told-answer.ts';
 
-const REQUEST = { model: 'm', max_tokens: 9, messages: [{ role: 'user' as const, content: 'x' }] };
+const REQUEST = { max_tokens: 9, messages: [{ role: 'user' as const, content: 'x' }] };
 const ENDINGS: Readonly<Record<string, Ending>> = {
   end_turn: 'end',
   max_tokens: 'length',
@@ -16,13 +16,12 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 };
 
 /** Reads a Messages stream with the official SDK; throws where that does. */
-export async function readMessagesStream(bytes: Buffer): Promise<ToldAnswer> {
-  const client = anthropicClient(bytes, 'text/event-stream');
-  return tell(await client.messages.stream(REQUEST).finalMessage());
+export async function readMessagesStream(client: Anthropic, model = 'm'): Promise<ToldAnswer> {
+  return tell(await client.messages.stream({ ...REQUEST, model }).finalMessage());
 }
 
-export async function readMessagesBody(bytes: Buffer): Promise<ToldAnswer> {
-  return tell(await anthropicClient(bytes, 'application/json').messages.create(REQUEST));
+export async function readMessagesBody(client: Anthropic, model = 'm'): Promise<ToldAnswer> {
+  return tell(await client.messages.create({ ...REQUEST, model }));
 }
 
 function tell(message: Message): ToldAnswer {

@@ -1,14 +1,13 @@
+import type { OpenAI } from 'openai';
 import type { Response as ModelResponse } from 'openai/resources/responses/responses';
-import { openAiClient } from './official-clients.ts';
 import { countIn, field, listOf, textOf, toldLogprob } from './read-chat.ts';
 import { type Ending, inputOf, type ToldAnswer, type ToldCall, type ToldUsage } from './told-answer.ts';
 
-const REQUEST = { model: 'm', input: 'x' };
+const REQUEST = { input: 'x' };
 
 /** Reads the last response object of a stream with the official SDK; throws where that does and where there is none. */
-export async function readResponsesStream(bytes: Buffer): Promise<ToldAnswer> {
-  const client = openAiClient(bytes, 'text/event-stream');
-  const events = await client.responses.create({ ...REQUEST, stream: true });
+export async function readResponsesStream(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  const events = await client.responses.create({ ...REQUEST, model, stream: true });
   let last: ModelResponse | undefined;
   for await (const event of events) {
     if (event.type === 'response.failed' || event.type === 'error') throw new Error('the response failed');
@@ -19,13 +18,12 @@ export async function readResponsesStream(bytes: Buffer): Promise<ToldAnswer> {
 }
 
 /** What the SDK's stream helper puts together, which wants every event in its place. */
-export async function readResponsesHelper(bytes: Buffer): Promise<ToldAnswer> {
-  const stream = openAiClient(bytes, 'text/event-stream').responses.stream(REQUEST);
-  return tell(await stream.finalResponse());
+export async function readResponsesHelper(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  return tell(await client.responses.stream({ ...REQUEST, model }).finalResponse());
 }
 
-export async function readResponsesBody(bytes: Buffer): Promise<ToldAnswer> {
-  return tell(await openAiClient(bytes, 'application/json').responses.create(REQUEST));
+export async function readResponsesBody(client: OpenAI, model = 'm'): Promise<ToldAnswer> {
+  return tell(await client.responses.create({ ...REQUEST, model }));
 }
 
 function tell(response: ModelResponse): ToldAnswer {

@@ -9,6 +9,7 @@ import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import type { Dialect, ProviderProtocol } from '#shared/usage-record.ts';
 import { playBody, playStream, type Recording, recordingsOf } from '#test/dialects/provider-recordings.ts';
+import { clientsAnswered, type OfficialClients } from './official-clients.ts';
 import { readChatBody, readChatStream } from './read-chat.ts';
 import { readGemini } from './read-gemini.ts';
 import { readMessagesBody, readMessagesStream } from './read-messages.ts';
@@ -49,6 +50,20 @@ export function recordedAnswers(): RecordedAnswer[] {
   );
 }
 
+/** Error answers of every provider. */
+export function recordedRefusals(): {
+  readonly name: string;
+  readonly protocol: ProviderProtocol;
+  readonly status: number;
+  readonly body: Buffer;
+}[] {
+  return (Object.keys(PROTOCOL_NAMES) as ProviderProtocol[]).flatMap((protocol) =>
+    recordingsOf(PROTOCOL_NAMES[protocol]).flatMap(({ name, status, body }) =>
+      status >= 400 && body !== undefined ? [{ name, protocol, status, body }] : [],
+    ),
+  );
+}
+
 function eventsOf(protocol: ProviderProtocol, { stream, whole }: Recording): TurnEvent[] | undefined {
   if (stream !== undefined) return playStream(providerCodecs[protocol], stream);
   return whole === undefined ? undefined : playBody(providerCodecs[protocol], whole);
@@ -59,17 +74,12 @@ export async function readRecording({ protocol, stream, body }: RecordedAnswer):
   // The SDKs leave out a last event without its blank line.
   const bytes =
     stream === undefined ? (body ?? Buffer.alloc(0)) : Buffer.concat([stream, Buffer.from('\n\n')]);
-  const isStream = stream !== undefined;
-  switch (protocol) {
-    case 'chat':
-      return isStream ? readChatStream(bytes) : readChatBody(bytes);
-    case 'responses':
-      return isStream ? readResponsesStream(bytes) : readResponsesBody(bytes);
-    case 'messages':
-      return isStream ? readMessagesStream(bytes) : readMessagesBody(bytes);
-    case 'gemini':
-      return readGemini(isStream ? geminiChunks(bytes) : [JSON.parse(bytes.toString('utf8'))]);
-  }
+  if (protocol === 'gemini')
+    return readGemini(stream === undefined ? [JSON.parse(bytes.toString('utf8'))] : geminiChunks(bytes));
+  const clients = clientsAnswered(bytes, stream === undefined ? 'application/json' : 'text/event-stream');
+  if (stream === undefined) return readBodyWith(clients, protocol);
+  // The helper wants ids that stay the same, which some imitators of the protocol do not keep.
+  return protocol === 'responses' ? readResponsesStream(clients.openAi) : readStreamWith(clients, protocol);
 }
 
 /** Data lines of a Gemini stream; what stands outside of them is an error. */
@@ -108,12 +118,22 @@ export function bodyFor(dialect: Dialect, events: readonly TurnEvent[]): JsonObj
 }
 
 export function readStreamAs(dialect: Dialect, bytes: Buffer): Promise<ToldAnswer> {
-  if (dialect === 'messages') return readMessagesStream(bytes);
-  return dialect === 'chat' ? readChatStream(bytes) : readResponsesHelper(bytes);
+  return readStreamWith(clientsAnswered(bytes, 'text/event-stream'), dialect);
 }
 
 export function readBodyAs(dialect: Dialect, body: JsonObject): Promise<ToldAnswer> {
-  const bytes = Buffer.from(JSON.stringify(body));
-  if (dialect === 'messages') return readMessagesBody(bytes);
-  return dialect === 'chat' ? readChatBody(bytes) : readResponsesBody(bytes);
+  return readBodyWith(clientsAnswered(Buffer.from(JSON.stringify(body)), 'application/json'), dialect);
+}
+
+/** Asks for a stream as a user of the official SDK does, and reads it with the SDK. */
+export function readStreamWith(clients: OfficialClients, dialect: Dialect, model = 'm'): Promise<ToldAnswer> {
+  if (dialect === 'messages') return readMessagesStream(clients.anthropic, model);
+  return dialect === 'chat'
+    ? readChatStream(clients.openAi, model)
+    : readResponsesHelper(clients.openAi, model);
+}
+
+export function readBodyWith(clients: OfficialClients, dialect: Dialect, model = 'm'): Promise<ToldAnswer> {
+  if (dialect === 'messages') return readMessagesBody(clients.anthropic, model);
+  return dialect === 'chat' ? readChatBody(clients.openAi, model) : readResponsesBody(clients.openAi, model);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hasRecordings } from '#test/dialects/provider-recordings.ts';
+import { clientsAnswered } from './official-clients.ts';
 import { readChatHelper } from './read-chat.ts';
 import { readResponsesStream } from './read-responses.ts';
 import {
@@ -38,9 +39,15 @@ describe.skipIf(!hasRecordings)('an official SDK reads of our answer (needs CROS
     const stream = streamFor(dialect, events);
     expect(await readStreamAs(dialect, stream), 'streamed').toEqual(expected);
     if (dialect === 'chat')
-      expect(await readChatHelper(stream), 'by the stream helper').toEqual(withoutThoughts(expected));
+      expect(
+        await readChatHelper(clientsAnswered(stream, 'text/event-stream').openAi),
+        'by the stream helper',
+      ).toEqual(withoutThoughts(expected));
     if (dialect === 'responses')
-      expect(await readResponsesStream(stream), 'by its last event').toEqual(expected);
+      expect(
+        await readResponsesStream(clientsAnswered(stream, 'text/event-stream').openAi),
+        'by its last event',
+      ).toEqual(expected);
     expect(await readBodyAs(dialect, bodyFor(dialect, events)), 'whole').toEqual(expected);
   });
 

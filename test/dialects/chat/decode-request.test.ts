@@ -97,7 +97,7 @@ describe('a chat request', () => {
     ],
     [
       'a tool of another kind',
-      ask([user('x')], { tools: [{ type: 'custom' }] }),
+      ask([user('x')], { tools: [{ type: 'other_kind' }] }),
       'unsupported_parameter',
       'tools[0].type',
     ],

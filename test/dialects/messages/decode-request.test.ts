@@ -211,7 +211,7 @@ describe('a Messages request', () => {
       { thinking: { type: 'enabled', budget_tokens: 2048 } },
       { mode: 'enabled', budgetTokens: 2048, summary: 'auto' },
     ],
-    [{ thinking: { type: 'adaptive', display: 'omitted' } }, { mode: 'adaptive' }],
+    [{ thinking: { type: 'adaptive', display: 'omitted' } }, { mode: 'adaptive', summary: 'none' }],
     [{ thinking: { type: 'disabled' }, output_config: { effort: 'low' } }, { mode: 'disabled' }],
     [{ output_config: { effort: 'xhigh' } }, { effort: 'xhigh' }],
     [{ thinking: null, output_config: { effort: null } }, undefined],

@@ -87,6 +87,7 @@ describe.skipIf(!hasRecordings)(
         cacheWrite1h: 4,
         output: 5,
         reasoning: 2,
+        serverTools: { web_search: 3 },
       };
       const body = MESSAGES_CLIENT.encodeBody(ANSWER, [START, { kind: 'usage', usage }, ...END]);
       expect(schemas?.message(body)).toBe(true);
@@ -97,6 +98,7 @@ describe.skipIf(!hasRecordings)(
         cache_creation: { ephemeral_5m_input_tokens: 3, ephemeral_1h_input_tokens: 4 },
         output_tokens: 5,
         output_tokens_details: { thinking_tokens: 2 },
+        server_tool_use: { web_search_requests: 3, web_fetch_requests: 0 },
       });
     });
 

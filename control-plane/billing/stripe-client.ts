@@ -1,0 +1,26 @@
+import Stripe from 'stripe';
+import type { BillingSettings } from './billing-settings.ts';
+
+const REQUEST_TIMEOUT_MS = 20_000;
+const MAX_RETRIES = 2;
+
+/** Stripe's own client, at the API version that it was made for. Its retries repeat the idempotency key. */
+export function openStripe({ stripeSecretKey, stripeApiBase }: BillingSettings): Stripe {
+  const place = stripeApiBase === null ? undefined : new URL(stripeApiBase);
+  return new Stripe(stripeSecretKey, {
+    maxNetworkRetries: MAX_RETRIES,
+    timeout: REQUEST_TIMEOUT_MS,
+    telemetry: false,
+    ...(place && {
+      host: place.hostname,
+      port: place.port,
+      protocol: place.protocol === 'http:' ? 'http' : 'https',
+    }),
+  });
+}
+
+/** An expandable field's id, whether Stripe sent the id or the object. */
+export function idOf(reference: string | { readonly id: string } | null | undefined): string | null {
+  if (reference === null || reference === undefined) return null;
+  return typeof reference === 'string' ? reference : reference.id;
+}
