@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { customToolNames, unwrappedInput } from './custom-calls.ts';
 import { speaksLegacyFunctions } from './decode-request.ts';
+import { drawnImage } from './drawn-images.ts';
 import { encodeDetail } from './reasoning-details.ts';
 import { CLIENT_FINISH_REASONS } from './wire.ts';
 
@@ -72,7 +73,7 @@ export class AnswerDeltas {
         this.#end(event.index);
         return;
       case 'native_part':
-        if (event.family === 'chat') this.#passOn(event.choice, event.value);
+        this.#native(event);
         return;
       default:
         return;
@@ -196,9 +197,12 @@ export class AnswerDeltas {
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
-  #passOn(choice: number, value: JsonObject): void {
-    const { content: _, ...delta } = value;
-    if (Object.keys(delta).length > 0) this.#emit(choice, delta, null);
+  #native(event: Extract<TurnEvent, { kind: 'native_part' }>): void {
+    const { choice, family, value } = event;
+    const image = drawnImage(event);
+    const { content: _, ...own } = value;
+    if (image !== undefined) this.#emit(choice, { images: [image] }, null);
+    else if (family === 'chat' && Object.keys(own).length > 0) this.#emit(choice, own, null);
   }
 
   /** Clients parse arguments as JSON, so a call without any gets an empty object. */
