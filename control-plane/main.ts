@@ -58,7 +58,16 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     settings.billing,
   );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
+    {
+      database,
+      redis: link.client,
+      sealingKey,
+      mailbox,
+      rateLimiter,
+      costPerMinute: settings.apiCostPerMinute,
+      signIn,
+      ...payments.resources,
+    },
     {
       routes: payments.routes,
       development,

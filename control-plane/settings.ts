@@ -43,6 +43,8 @@ export interface ControlPlaneSettings {
   readonly billing: BillingSettings | null;
   /** Where browsers and mail links find the control plane; an origin. */
   readonly publicUrl: string;
+  /** How much one token or person may ask of the GraphQL API in a minute. */
+  readonly apiCostPerMinute: number;
   /** The mail server; `null`: files in the state folder in development, no mail in production. */
   readonly smtpUrl: string | null;
   readonly mailFrom: string;
@@ -60,6 +62,8 @@ const ROLES = ['api', 'workers', 'all'] as const;
 const MODES = ['development', 'production'] as const;
 const DEFAULT_CONTROL_PLANE_PORT = 4000;
 const DEFAULT_DATA_PLANE_PORT = 8080;
+const DEFAULT_API_COST_PER_MINUTE = 100_000;
+const MAX_API_COST_PER_MINUTE = 1_000_000_000_000;
 const MAX_PORT = 65_535;
 const OPERATOR_TOKEN_PATTERN = /^[A-Za-z0-9_-]{32,256}$/;
 /** A random 32-byte key repeats few of its bytes; a placeholder such as all zeros repeats most of them. */
@@ -104,6 +108,13 @@ export function readSettings(environment: Environment = process.env): ControlPla
       problems,
     ),
     publicUrl: readPublicUrl(environment, mode, problems),
+    apiCostPerMinute: wholeNumber(
+      environment,
+      'API_COST_PER_MINUTE',
+      [1, MAX_API_COST_PER_MINUTE],
+      DEFAULT_API_COST_PER_MINUTE,
+      problems,
+    ),
     smtpUrl:
       text(environment, 'SMTP_URL') === undefined
         ? null

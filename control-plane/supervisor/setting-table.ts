@@ -79,6 +79,13 @@ const EDGE: readonly SettingRow[] = [
     meaning: 'Where browsers and links in mails find the control plane; https in production',
   },
   {
+    name: 'API_COST_PER_MINUTE',
+    allowed: 'a whole number above 0',
+    fallback: '100000',
+    meaning:
+      'What one token or person may ask of the GraphQL API: 10 per request and 1 per object of its pages',
+  },
+  {
     name: 'SMTP_URL',
     allowed: 'smtp:// or smtps://, with user and password',
     fallback: 'files in `outbox/` of the state folder; no mail in production',
@@ -163,6 +170,13 @@ const REQUESTS: readonly SettingRow[] = [
     '60000',
     'How long a client may take to send its request',
   ),
+  {
+    name: 'UPSTREAM_CLIENT',
+    allowed: 'own or undici',
+    fallback: 'own',
+    meaning: 'Which HTTP client calls providers: our own, or undici',
+    check: { values: ['own', 'undici'] },
+  },
   wholeNumber(
     'UPSTREAM_CONNECT_TIMEOUT_MS',
     { from: 1, to: ONE_HOUR_MS },

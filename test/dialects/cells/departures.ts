@@ -14,6 +14,8 @@ const BETA_BLOCKS =
 const HOSTED_ITEMS =
   /file_citation|"type":"(?!function_call")\w+_call"|mcp_list_tools|code_interpreter|compaction/;
 
+const MESSAGES_VERSIONS = ['2023-06-01', '2026-10-21'] as const;
+
 /** Where an event of a stream departs from the published shapes of its dialect. */
 export function departures(dialect: Dialect, payload: JsonObject): unknown[] {
   if (dialect === 'chat')
@@ -21,11 +23,8 @@ export function departures(dialect: Dialect, payload: JsonObject): unknown[] {
       payload.error === undefined ? 'CreateChatCompletionStreamResponse' : 'ErrorResponse',
       payload,
     );
-  if (dialect === 'messages') {
-    const { errorResponse, streamEvent } = messagesSchemas('2026-10-21');
-    const validate = payload.type === 'error' ? errorResponse : streamEvent;
-    return BETA_BLOCKS.test(JSON.stringify(payload)) || validate(payload) ? [] : [payload, validate.errors];
-  }
+  if (dialect === 'messages')
+    return messagesDepartures(payload, payload.type === 'error' ? 'errorResponse' : 'streamEvent');
   const openAi = openAiResponsesSchemas().streamEvent;
   if (!openAi(payload)) return [payload, openAi.errors];
   const open = openResponsesSchemas().streamEvent;
@@ -36,12 +35,21 @@ export function departures(dialect: Dialect, payload: JsonObject): unknown[] {
 /** The same of a body. */
 export function bodyDepartures(dialect: Dialect, body: JsonObject): unknown[] {
   if (dialect === 'chat') return departuresFromOpenAi('CreateChatCompletionResponse', body);
-  if (dialect === 'messages') {
-    const { message } = messagesSchemas('2026-10-21');
-    return BETA_BLOCKS.test(JSON.stringify(body)) || message(body) ? [] : [body, message.errors];
-  }
+  if (dialect === 'messages') return messagesDepartures(body, 'message');
   const openAi = openAiResponsesSchemas().response;
   if (!openAi(body)) return [body, openAi.errors];
   const open = openResponsesSchemas().response;
   return HOSTED_ITEMS.test(JSON.stringify(body)) || open(body) ? [] : [body, open.errors];
+}
+
+/** Clients of both versions of the API are answered in one way, which has to fit both. */
+function messagesDepartures(
+  value: JsonObject,
+  shape: 'errorResponse' | 'streamEvent' | 'message',
+): unknown[] {
+  if (BETA_BLOCKS.test(JSON.stringify(value))) return [];
+  return MESSAGES_VERSIONS.flatMap((version) => {
+    const validate = messagesSchemas(version)[shape];
+    return validate(value) ? [] : [version, value, validate.errors];
+  });
 }
