@@ -8,12 +8,18 @@ local spool = ARGV[1]
 local corrections = tonumber(ARGV[2])
 for index = 0, corrections - 1 do
   local second = ARGV[3 + 3 * index]
+  local added = tonumber(ARGV[4 + 3 * index]) > 0
   local function correct(kind, amount)
     local bucket = kind .. second
-    -- What was taken too much goes back where it was taken; a shortfall is charged now.
+    -- What was taken too much goes back where it was taken; a shortfall is charged now. Requests are added only where they
+    -- were admitted without asking, and count, with their tokens, from then on.
     if amount > 0 then
-      redis.call('HINCRBY', KEYS[2], kind .. redis.call('TIME')[1], amount)
-      redis.call('EXPIRE', KEYS[2], 120)
+      local now = tonumber(redis.call('TIME')[1])
+      local at = added and math.min(now, tonumber(second)) or now
+      if at >= now - 60 then
+        redis.call('HINCRBY', KEYS[2], kind .. string.format('%d', at), amount)
+        redis.call('EXPIRE', KEYS[2], 120)
+      end
     elseif amount < 0 then
       local known = tonumber(redis.call('HGET', KEYS[2], bucket) or '0')
       if known > 0 then redis.call('HSET', KEYS[2], bucket, string.format('%.0f', math.max(0, known + amount))) end

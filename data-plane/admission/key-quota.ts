@@ -54,7 +54,7 @@ export class KeyQuota {
   readonly accountId: string;
   readonly rate = new RateSlice();
   /** The limits inside this process, for while Redis is away. */
-  window = new RateWindow();
+  readonly window = new RateWindow();
   /** True while the key is busy enough to be lent slices. */
   isSliced = false;
   /** A call that asks for slices is under way. */
@@ -155,9 +155,23 @@ export class KeyQuota {
     if (this.rate.hasExpired(nowMs)) this.rate.dropUnused();
   }
 
-  /** The limits inside this process begin anew. */
-  forgetOutage(): void {
-    this.window = new RateWindow();
+  /** Learns from Redis how much of the limits other processes have taken. */
+  learnRates(
+    { requestLimit, tokenLimit, remainingRequests, remainingTokens }: RateStanding,
+    nowMs: number,
+  ): void {
+    const { requests, tokens } = this.rate;
+    this.window.learn(
+      nowMs,
+      requestLimit - remainingRequests - requests,
+      tokenLimit - remainingTokens - tokens,
+    );
+  }
+
+  /** Adds to the tokens of a request what they were more (or less) than reserved, in Redis and here. */
+  correctTokens(second: number, tokens: number): void {
+    this.rate.correct(second, 0, tokens);
+    this.window.count(second, 0, tokens);
   }
 
   /** Where the key stands after a request from its slice. */

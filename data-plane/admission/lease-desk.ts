@@ -13,8 +13,8 @@ export interface LeaseDeskOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly holdTimeoutMs: number;
-  /** A call has no answer after `holdTimeoutMs`. */
-  readonly onTooSlow: () => void;
+  /** A call has no answer after `holdTimeoutMs`. Resolves when it is known whether Redis is busy or away. */
+  readonly onTooSlow: () => Promise<void>;
   /** The figures in Redis are being seeded. */
   readonly onClosed: () => void;
 }
@@ -44,8 +44,11 @@ export class LeaseDesk {
     this.#options = options;
   }
 
-  /** Asks for a request: takes what it can from the process's own slices and borrows the rest. */
-  begin(key: KeyQuota, size: AdmittedSize): Leasing {
+  /**
+   * Asks for a request: takes what it can from the process's own slices and borrows the rest. A patient request waits for a
+   * busy Redis until it is known not to be away.
+   */
+  begin(key: KeyQuota, size: AdmittedSize, isPatient: boolean): Leasing {
     const { nano, leastNano } = size;
     const ordinary = key.uses;
     const uses = leastNano === undefined ? ordinary : [...ordinary, key.unstatedUse()];
@@ -55,6 +58,7 @@ export class LeaseDesk {
       { ...planFor(key, size), uses, requests: 1, tokens: size.tokens },
       amounts,
       leasts,
+      isPatient,
     );
     const conclude = ({ tookLeast, second, standing }: Held): TakenHold =>
       tookLeast
@@ -84,6 +88,7 @@ export class LeaseDesk {
     asked: Omit<LeasePlan, 'needs' | 'leasts' | 'onTop'>,
     amounts: readonly bigint[],
     leasts: readonly bigint[] | undefined,
+    isPatient = false,
   ): Promise<LeaseAnswer | undefined> {
     const { key, uses, requestsOnTop } = asked;
     const own = uses.map(({ slice }, index) => slice.takeUpTo(amounts[index] ?? 0n));
@@ -97,7 +102,7 @@ export class LeaseDesk {
       onTop: uses.map(({ slice }) => (slice.pendingLeases > 0 ? 0n : slice.wanted())),
     };
     if (requestsOnTop > 0) key.renewing = true;
-    const answer = await this.#ask(plan, amounts, leasts, own);
+    const answer = await this.#ask(plan, amounts, leasts, own, isPatient);
     if (requestsOnTop > 0) key.renewing = false;
     return answer;
   }
@@ -108,6 +113,7 @@ export class LeaseDesk {
     amounts: readonly bigint[],
     leasts: readonly bigint[] | undefined,
     own: readonly bigint[],
+    isPatient: boolean,
   ): Promise<LeaseAnswer | undefined> {
     const { scripts, clock, logger, holdTimeoutMs, onTooSlow, onClosed } = this.#options;
     const askedAtMs = clock.monotonicMs();
@@ -118,11 +124,17 @@ export class LeaseDesk {
         if (!waiting) return;
         waiting = false;
         putBack(plan.uses, own);
-        onTooSlow();
         resolve(undefined);
       };
+      const doubt = (): void => {
+        if (!waiting) return;
+        const decided = onTooSlow();
+        // Probes follow this call on its connection, so a Redis that answers them has answered it as well.
+        if (isPatient) void decided.then(() => setImmediate(giveUp));
+        else giveUp();
+      };
       // An answer that already waits in the socket when the timer fires still counts: a busy loop is no slow Redis.
-      const timer = setTimeout(() => setImmediate(giveUp), holdTimeoutMs);
+      const timer = setTimeout(() => setImmediate(doubt), holdTimeoutMs);
       scripts.lease(plan, clock.nowMs()).then(
         (answer) => {
           clearTimeout(timer);
@@ -131,6 +143,8 @@ export class LeaseDesk {
             const used = !waiting ? undefined : answer.tookLeast ? leasts : amounts;
             this.#book(plan, answer, used, own, askedAtMs);
           } else if (waiting) putBack(plan.uses, own);
+          if ('standing' in answer && plan.requests + plan.requestsOnTop > 0)
+            plan.key.learnRates(answer.standing, clock.nowMs());
           if (answer.verdict === 'closed') onClosed();
           if (!waiting) return;
           waiting = false;
@@ -144,6 +158,7 @@ export class LeaseDesk {
             slice.doubtfulRounds = DOUBTFUL_ROUNDS;
           }
           logger.debug({ reason: String(error) }, 'Nothing could be borrowed');
+          if (waiting) void onTooSlow();
           giveUp();
         },
       );
@@ -194,6 +209,7 @@ export class LeaseDesk {
     if (plan.requests + plan.requestsOnTop === 0) return;
     if (used === undefined && plan.requests > 0)
       key.rate.correct(answer.second, -plan.requests, -plan.tokens);
+    if (used !== undefined && plan.requests > 0) key.window.count(answer.second, plan.requests, plan.tokens);
     key.rate.remainingRequests = answer.standing.remainingRequests;
     key.rate.remainingTokens = answer.standing.remainingTokens;
     if (answer.requestsOnTop > 0)

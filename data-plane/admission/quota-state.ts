@@ -64,11 +64,6 @@ export class QuotaState {
     }
   }
 
-  /** The limits inside this process begin anew with the next outage. */
-  forgetOutage(): void {
-    for (const key of this.#keys.values()) key.forgetOutage();
-  }
-
   readonly #sliceOf = (name: string, kind: WalletKind): WalletSlice => {
     let slice = this.#slices.get(name);
     if (slice === undefined) {

@@ -9,6 +9,8 @@ export const RATE_SLICE_MS = 1_000;
 /** Renewed when less than this is left of its time or of its requests. */
 const RENEW_BEFORE_MS = 400;
 const RENEW_BELOW = 0.4;
+/** Corrections wait while Redis is away; those of seconds that have left every window are of no use. */
+const MOST_SECONDS = 130;
 
 /** Requests and tokens of one key that this process may admit without asking, and what is to be corrected in Redis. */
 export class RateSlice {
@@ -60,8 +62,11 @@ export class RateSlice {
   correct(second: number, requests: number, tokens: number): void {
     if (requests === 0 && tokens === 0) return;
     const known = this.#corrections.get(second);
-    if (known === undefined) this.#corrections.set(second, { requests, tokens });
-    else {
+    if (known === undefined) {
+      this.#corrections.set(second, { requests, tokens });
+      const [oldest] = this.#corrections.keys();
+      if (this.#corrections.size > MOST_SECONDS && oldest !== undefined) this.#corrections.delete(oldest);
+    } else {
       known.requests += requests;
       known.tokens += tokens;
     }

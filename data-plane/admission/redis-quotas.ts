@@ -69,6 +69,9 @@ const WALLET_MAX_AGE_MS = 60_000;
 const WALLETS_REMEMBERED = 100_000;
 const TICK_MS = 250;
 const CLOSE_TIMEOUT_MS = 500;
+const MS_PER_SECOND = 1_000;
+/** A balance that is so many times what the request holds is not at its edge. */
+const PLENTIFUL_HOLDS = 20n;
 
 export function openRedisQuotas(options: RedisQuotasOptions): RedisQuotas {
   return new LentQuotas(options);
@@ -106,7 +109,10 @@ class LentQuotas implements RedisQuotas {
     this.#desk = new LeaseDesk({
       ...options,
       scripts: this.#scripts,
-      onTooSlow: () => this.#pulse.doubt(),
+      onTooSlow: () => {
+        this.#pulse.doubt();
+        return this.#pulse.whenDecided();
+      },
       onClosed: () => this.#pulse.shut(),
     });
     this.#pulse = new RedisPulse({
@@ -149,23 +155,34 @@ class LentQuotas implements RedisQuotas {
       tpmLimit: request.key.config.tpmLimit,
     };
     key.noteDemand(size.nano, size.tokens);
-    if (this.#pulse.state !== 'quick') return this.#holdAway(key, size, true);
+    const { state } = this.#pulse;
+    if (state === 'away') return this.#holdAway(key, size, true);
     if (key.isSliced) {
       const nowMs = this.#clock.monotonicMs();
       const held = takeSliced(key, size, nowMs);
-      if (key.needsRenewal(nowMs)) void this.#desk.renew(key, size);
+      if (state === 'quick' && key.needsRenewal(nowMs)) void this.#desk.renew(key, size);
       if (held !== undefined) {
         this.counts.sliced += 1;
         return held;
       }
     }
-    return this.#ask(key, size, true);
+    return state === 'quick' ? this.#ask(key, size, true) : this.#holdAway(key, size, true);
+  }
+
+  /** True when a request may be admitted without an answer of Redis that is only late: so much is left of everything. */
+  #hasPlenty({ uses, window }: KeyQuota, { nano, tokens, rpmLimit, tpmLimit }: AdmittedSize): boolean {
+    const isAmple = uses.every(({ kind, slice, limit }) =>
+      kind === 'balance' || kind === 'budget'
+        ? (slice.lastFreeNano ?? 0n) >= nano * PLENTIFUL_HOLDS
+        : (slice.lastFreeNano ?? 0n) * 2n >= BigInt(limit),
+    );
+    return isAmple && window.isHalfFree(this.#clock.nowMs(), tokens, rpmLimit, tpmLimit);
   }
 
   async #ask(key: KeyQuota, size: AdmittedSize, mayWait: boolean): Promise<Hold | QuotaRefusal> {
     const startedMs = this.#clock.monotonicMs();
     for (;;) {
-      const leasing = this.#desk.begin(key, size);
+      const leasing = this.#desk.begin(key, size, mayWait && !this.#hasPlenty(key, size));
       const answer = await leasing.answer;
       if (answer === undefined) return await this.#holdAway(key, size, mayWait);
       if (answer.verdict === 'held') {
@@ -201,20 +218,22 @@ class LentQuotas implements RedisQuotas {
 
   /**
    * Redis cannot be asked: slices in hand, then the allowance, and the key's limits inside this process decide. Where it is
-   * only doubtful whether it is away, a request that would be refused waits for that to be decided.
+   * only doubtful whether it is away, a request waits for that to be decided unless plenty is left.
    */
   #holdAway(
     key: KeyQuota,
     size: AdmittedSize,
     mayWait: boolean,
   ): Hold | QuotaRefusal | Promise<Hold | QuotaRefusal> {
-    const outcome = this.#holdAlone(key, size);
-    if (!isFault(outcome)) this.counts.alone += 1;
-    else if (mayWait && outcome.kind === 'model_unavailable' && this.#pulse.state === 'doubtful')
+    if (mayWait && this.#pulse.state === 'doubtful' && !this.#hasPlenty(key, size))
       return this.#pulse
         .whenDecided()
-        .then(() => (this.#pulse.state === 'quick' ? this.#ask(key, size, false) : outcome));
-    else this.counts.refused += 1;
+        .then(() =>
+          this.#pulse.state === 'quick' ? this.#ask(key, size, false) : this.#holdAway(key, size, false),
+        );
+    const outcome = this.#holdAlone(key, size);
+    if (isFault(outcome)) this.counts.refused += 1;
+    else this.counts.alone += 1;
     return outcome;
   }
 
@@ -237,7 +256,10 @@ class LentQuotas implements RedisQuotas {
       else this.#allowance.take(use, amount);
     }
     const allowed = covered.map((source) => source === 'allowance');
-    const hold = new TakenHold(key, uses, nano, size.tokens, 0, standing);
+    const second = Math.floor(nowMs / MS_PER_SECOND);
+    // Redis counts it too once it can be told.
+    key.rate.correct(second, 1, size.tokens);
+    const hold = new TakenHold(key, uses, nano, size.tokens, second, standing);
     if (allowed.includes(true)) hold.outage = { number: this.#allowance.outage, allowed };
     return hold;
   }
@@ -281,10 +303,8 @@ class LentQuotas implements RedisQuotas {
       } else slice.settle(held, cost);
       if (slice.targetNano === 0n && slice.giveBack(0n)) returned = true;
     }
-    if (taken.bucketSecond > 0) {
-      const counted = Math.min(usedTokens, Number.MAX_SAFE_INTEGER) - taken.reservedTokens;
-      key.rate.correct(taken.bucketSecond, 0, counted);
-    }
+    const counted = Math.min(usedTokens, Number.MAX_SAFE_INTEGER) - taken.reservedTokens;
+    key.correctTokens(taken.bucketSecond, counted);
     this.#state.activate(key);
     if ((returned || !key.isSliced) && this.#pulse.state === 'quick') this.#desk.declare(key, uses);
     return this.#noteExcess(taken, costNano - heldNano);
@@ -326,7 +346,6 @@ class LentQuotas implements RedisQuotas {
 
   #resume(): void {
     this.#allowance.endOutage();
-    this.#state.forgetOutage();
   }
 
   #listenForRecalls(): void {
@@ -367,5 +386,6 @@ function takeSliced(key: KeyQuota, size: AdmittedSize, nowMs: number): TakenHold
   for (const { kind, slice } of uses) if (slice.idleNano < needOf(kind, size.nano)) return undefined;
   if (!rate.take(nowMs, size.tokens)) return undefined;
   for (const { kind, slice } of uses) slice.take(needOf(kind, size.nano));
+  key.window.count(rate.second, 1, size.tokens);
   return new TakenHold(key, uses, size.nano, size.tokens, rate.second, key.standingSliced(size));
 }

@@ -7,7 +7,7 @@ export class TakenHold implements Hold {
   readonly uses: readonly WalletUse[];
   heldNano: bigint;
   readonly reservedTokens: number;
-  /** Unix second whose rate buckets carry the request; 0: none do. */
+  /** Unix second whose rate buckets carry the request. */
   readonly bucketSecond: number;
   readonly standing: RateStanding;
   readonly budgetPeriod: string | undefined;
