@@ -43,12 +43,12 @@ export class RateWindow {
     this.#elsewhereAtMs = nowMs;
   }
 
-  /** True when, by all that is known here, at most half of both limits is taken with this request. */
-  isHalfFree(nowMs: number, tokens: number, rpmLimit: number, tpmLimit: number): boolean {
+  /** True when, by all that is known here, at most a quarter of both limits is taken with this request. */
+  isMostlyFree(nowMs: number, tokens: number, rpmLimit: number, tpmLimit: number): boolean {
     if (this.#elsewhereAtMs === Number.NEGATIVE_INFINITY) return false;
     return (
-      (this.#taken('requests', nowMs) + 1) * 2 <= rpmLimit &&
-      (this.#taken('tokens', nowMs) + tokens) * 2 <= tpmLimit
+      (this.#taken('requests', nowMs) + 1) * 4 <= rpmLimit &&
+      (this.#taken('tokens', nowMs) + tokens) * 4 <= tpmLimit
     );
   }
 

@@ -176,7 +176,7 @@ class LentQuotas implements RedisQuotas {
         ? (slice.lastFreeNano ?? 0n) >= nano * PLENTIFUL_HOLDS
         : (slice.lastFreeNano ?? 0n) * 2n >= BigInt(limit),
     );
-    return isAmple && window.isHalfFree(this.#clock.nowMs(), tokens, rpmLimit, tpmLimit);
+    return isAmple && window.isMostlyFree(this.#clock.nowMs(), tokens, rpmLimit, tpmLimit);
   }
 
   async #ask(key: KeyQuota, size: AdmittedSize, mayWait: boolean): Promise<Hold | QuotaRefusal> {

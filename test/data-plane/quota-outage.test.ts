@@ -125,6 +125,58 @@ describe('while Redis is frozen', () => {
   });
 });
 
+describe('while Redis is only busy', () => {
+  const BUSY_MS = 30;
+  const keepBusy = () =>
+    processes.redis.eval(
+      `local function now() local t = redis.call('TIME'); return t[1] * 1000 + t[2] / 1000 end
+       local start = now()
+       while now() - start < ${BUSY_MS} do end`,
+      0,
+    );
+
+  // A machine that stalls for 100 ms makes a busy Redis count as away.
+  it('a key near its limit waits for the answer, and no process admits more', { retry: 2 }, async () => {
+    const both = [
+      await processes.open({ holdTimeoutMs: QUICK_MS }),
+      await processes.open({ holdTimeoutMs: QUICK_MS }),
+    ];
+    const key = keyWith({ rpmLimit: 4 });
+    await processes.fund(key, BALANCE);
+    for (const quotas of both) quotas.settle(await held(quotas, ask(key, 1n)), 1n, 1);
+    const busy = keepBusy();
+    const asked = both.flatMap((quotas) => Array.from({ length: 3 }, () => quotas.hold(ask(key, 1n))));
+    const outcomes = await Promise.all(asked);
+    await busy;
+    expect(outcomes.filter((outcome) => !isFault(outcome))).toHaveLength(2);
+    expect(both.map(({ counts }) => counts.alone)).toEqual([0, 0]);
+  });
+});
+
+describe('after Redis was frozen', () => {
+  it('what was admitted without it counts against the limits of all processes', async () => {
+    const [alone, other] = [
+      await processes.open({ holdTimeoutMs: QUICK_MS }),
+      await processes.open({ holdTimeoutMs: QUICK_MS }),
+    ];
+    const key = keyWith({ rpmLimit: 5 });
+    await processes.fund(key, BALANCE);
+    alone.settle(await held(alone, ask(key, 1n)), 1n, 1);
+    process.kill(server.pid, 'SIGSTOP');
+    for (let sent = 0; sent < 3; sent += 1) alone.settle(await held(alone, ask(key, 1n)), 1n, 1);
+    process.kill(server.pid, 'SIGCONT');
+    for (const quotas of [alone, other])
+      await expect.poll(() => quotas.reachable, { timeout: 10_000 }).toBe(true);
+    const counted = async () =>
+      Object.entries(await processes.redis.hgetall(redisKeys.rateBuckets(key.config.id)))
+        .filter(([bucket]) => bucket.startsWith('r'))
+        .reduce((sum, [, requests]) => sum + Number(requests), 0);
+    await expect.poll(counted, { timeout: 10_000 }).toBe(4);
+    await held(other, ask(key, 1n));
+    expect(await other.hold(ask(key, 1n))).toMatchObject({ kind: 'rate_limit_exceeded' });
+  });
+});
+
 describe('after Redis was wiped', () => {
   it('nothing is lent before it is seeded, and nothing twice after', async () => {
     const [first, second] = [await processes.open(), await processes.open()];
