@@ -32,8 +32,12 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
-  const { sealingKey, publicUrl, consoleOrigins } = settings;
+  const { sealingKey, publicUrl } = settings;
   const development = settings.mode === 'development';
+  const consoleOrigins = [
+    ...settings.consoleOrigins,
+    ...(development ? [`http://localhost:${settings.controlPlanePort}`] : []),
+  ];
   const mailbox = openMailbox(
     {
       smtpUrl: settings.smtpUrl,
