@@ -29,6 +29,9 @@ export interface Leasing {
 
 const SLICES_PER_DECLARATION = 200;
 const DOUBTFUL_ROUNDS = 2;
+/** As in the lease script. */
+const TYPICAL_HOLDS_KEPT_FREE = 20n;
+const SCARCE_REST_MS = 500;
 const NO_CORRECTIONS: readonly number[] = [];
 
 /** Where this process borrows and gives back: sends the quota scripts and books their answers in its slices. */
@@ -76,7 +79,7 @@ export class LeaseDesk {
   }
 
   async #borrow(
-    asked: Omit<LeasePlan, 'needs' | 'leasts'>,
+    asked: Omit<LeasePlan, 'needs' | 'leasts' | 'onTop'>,
     amounts: readonly bigint[],
     leasts: readonly bigint[] | undefined,
   ): Promise<LeaseAnswer | undefined> {
@@ -84,7 +87,13 @@ export class LeaseDesk {
     const own = uses.map(({ slice }, index) => slice.takeUpTo(amounts[index] ?? 0n));
     const rest = (wanted: readonly bigint[]): bigint[] =>
       wanted.map((amount, index) => most(0n, amount - (own[index] ?? 0n)));
-    const plan = { ...asked, needs: rest(amounts), leasts: leasts && rest(leasts) };
+    const plan = {
+      ...asked,
+      needs: rest(amounts),
+      leasts: leasts && rest(leasts),
+      // One call at a time asks for a slice.
+      onTop: uses.map(({ slice }) => (slice.pendingLeases > 0 ? 0n : slice.wanted())),
+    };
     if (requestsOnTop > 0) key.renewing = true;
     const answer = await this.#ask(plan, amounts, leasts, own);
     if (requestsOnTop > 0) key.renewing = false;
@@ -149,6 +158,7 @@ export class LeaseDesk {
     const { key, uses } = plan;
     const totals: GrantTotal[] = [];
     const written: (() => void)[] = [];
+    const scarce: WalletSlice[] = [];
     for (const [index, { kind, slice }] of uses.entries()) {
       const { amount = 0n, free = 0n } = answer.lent[index] ?? {};
       const taken = used?.[index] ?? 0n;
@@ -156,6 +166,11 @@ export class LeaseDesk {
       const lentPart = used === undefined ? 0n : most(0n, taken - ownPart);
       if (used !== undefined && ownPart > taken) slice.idleNano += ownPart - taken;
       const booked = slice.lend(amount, lentPart, free);
+      if (
+        isScarce(slice, free, plan.onTop[index] ?? 0n, booked.unwritten) &&
+        slice.recall(askedAtMs + SCARCE_REST_MS)
+      )
+        scarce.push(slice);
       if (booked.unwritten === 0n) continue;
       if (used === undefined) slice.changed = true;
       if (kind !== 'balance' && kind !== 'budget') booked.written();
@@ -172,6 +187,7 @@ export class LeaseDesk {
       this.#options.noteGrant(encodeGrantLine(totals), () => {
         for (const done of written) done();
       });
+    if (scarce.length > 0) void this.declareSlices(scarce);
     if (plan.requests + plan.requestsOnTop === 0) return;
     if (used === undefined && plan.requests > 0)
       key.rate.correct(answer.second, -plan.requests, -plan.tokens);
@@ -249,6 +265,11 @@ export class LeaseDesk {
 function planFor(key: KeyQuota, { rpmLimit, tpmLimit }: AdmittedSize) {
   const requestsOnTop = key.renewing ? 0 : key.requestsWanted;
   return { key, rpmLimit, tpmLimit, requestsOnTop, tokensOnTop: requestsOnTop > 0 ? key.tokensWanted : 0 };
+}
+
+/** Too little is left for slices: each request asks again, and what lies idle here is for everybody. */
+function isScarce(slice: WalletSlice, free: bigint, wanted: bigint, lentOnTop: bigint): boolean {
+  return free < slice.typicalNano * TYPICAL_HOLDS_KEPT_FREE || (wanted > 0n && lentOnTop === 0n);
 }
 
 function putBack(uses: readonly WalletUse[], own: readonly bigint[]): void {

@@ -20,6 +20,8 @@ export interface LeasePlan {
   readonly needs: readonly bigint[];
   /** Per wallet, if the smaller hold will do. */
   readonly leasts: readonly bigint[] | undefined;
+  /** Per wallet, what is wanted as a slice. */
+  readonly onTop: readonly bigint[];
 }
 
 export type LeaseAnswer =
@@ -92,9 +94,7 @@ export class QuotaScripts {
       const { granted, returned, idleNano, unwrittenNano } = slice;
       args.push(slice.name, limit, granted.toString(), returned.toString());
       args.push((idleNano + unwrittenNano).toString(), (needs[index] ?? 0n).toString());
-      // One call at a time asks for a slice.
-      const onTop = slice.pendingLeases > 1 ? 0n : slice.wanted();
-      args.push((leasts?.[index] ?? 0n).toString(), onTop.toString());
+      args.push((leasts?.[index] ?? 0n).toString(), (plan.onTop[index] ?? 0n).toString());
       args.push(slice.typicalNano.toString(), keepSeconds(nowMs));
     }
     return readLease(plan, await this.#client.lease(...args));

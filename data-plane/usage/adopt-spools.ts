@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
-import { redisKeys } from '#shared/redis-keys.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
 import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
+import { reserveEndedSpool } from './reserve-ended-spool.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
 
@@ -68,6 +68,7 @@ interface Adopted {
 export class SpoolAdoption {
   readonly #options: SpoolAdoptionOptions;
   readonly #adopted = new Map<string, Adopted>();
+  readonly #declaring = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SpoolAdoptionOptions) {
@@ -98,22 +99,25 @@ export class SpoolAdoption {
         logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
       });
     }
+    // Redis may have been wiped without a new connection.
+    this.#declareAll();
     for (const name of readdirSync(root))
       if (this.#isOurs(name) && !this.#adopted.has(name) && !ownerLives(join(root, name))) this.#adopt(name);
   }
 
   #declareAll(): void {
-    for (const name of this.#adopted.keys()) this.#declare(name);
+    for (const [name, { files }] of this.#adopted) this.#declare(name, files);
   }
 
-  /** An ended process grants nothing any more: the publisher need not wait for it before it opens the balances. */
-  #declare(name: string): void {
-    const { link, logger } = this.#options;
-    const runId = link.runId();
-    if (runId === undefined) return;
-    link.client.sadd(redisKeys.quotaDeclared(runId), name).catch((error: unknown) => {
-      logger.debug({ reason: String(error) }, 'Adopted spool not declared');
-    });
+  /** An ended process is lent nothing any more: the publisher need only know what it has spent before it opens the balances. */
+  #declare(name: string, files: SpoolFiles): void {
+    if (this.#declaring.has(name)) return;
+    this.#declaring.add(name);
+    reserveEndedSpool(this.#options.link, name, files)
+      .catch((error: unknown) => {
+        this.#options.logger.debug({ reason: String(error) }, 'Adopted spool not declared');
+      })
+      .finally(() => this.#declaring.delete(name));
   }
 
   #isOurs(name: string): boolean {
@@ -132,7 +136,7 @@ export class SpoolAdoption {
     files.close();
     const shipper = new UsageShipper(name, files, link, clock, logger);
     this.#adopted.set(name, { files, shipper });
-    this.#declare(name);
+    this.#declare(name, files);
     shipper.start();
     logger.info({ spool: name, records: shipper.backlog }, 'Adopted the spool of an ended process');
   }

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { budgetWallet } from '#shared/budget-period.ts';
+import { redisKeys } from '#shared/redis-keys.ts';
+import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
+import type { UsageRecord } from '#shared/usage-record.ts';
+import type { SpoolFiles } from './spool-files.ts';
+
+/** Lines handled between two turns of the event loop. */
+const LINES_PER_TURN = 2_000;
+const WALLETS_PER_ROUND = 500;
+const DECLARATION_TTL_SECONDS = 3_600;
+const SCRIPT = readFileSync(new URL('./reserve-ended-spool.lua', import.meta.url), 'utf8');
+
+/**
+ * Tells a Redis that has not heard of it what the spool of an ended process may have spent without its being settled, so that
+ * it is not lent again, and then that this spool has declared itself. What Postgres has committed already counts as well:
+ * that much too much stays reserved until the spool is closed. Does nothing where it was told before.
+ */
+export async function reserveEndedSpool(link: RedisLink, spool: string, files: SpoolFiles): Promise<void> {
+  const runId = link.runId();
+  if (runId === undefined) return;
+  const { client } = link;
+  const declared = redisKeys.quotaDeclared(runId);
+  if ((await client.sismember(declared, spool)) === 1) return;
+  const spent = [...(await spentIn(files))];
+  for (let first = 0; first < spent.length; first += WALLETS_PER_ROUND) {
+    const pipeline = client.pipeline();
+    for (const [wallet, nano] of spent.slice(first, first + WALLETS_PER_ROUND))
+      pipeline.eval(
+        SCRIPT,
+        2,
+        ...[redisKeys.wallet(wallet), redisKeys.spoolWallets(spool), spool, wallet, nano.toString()],
+      );
+    await executePipeline(pipeline);
+  }
+  await client.sadd(declared, spool);
+  await client.expire(declared, DECLARATION_TTL_SECONDS);
+  await liftGuards(link, spool);
+}
+
+/** What was reserved or forbidden while the spool was silent, in wallets that its lines do not name. */
+async function liftGuards({ client }: RedisLink, spool: string): Promise<void> {
+  const pipeline = client.pipeline();
+  for (const wallet of await client.smembers(redisKeys.spoolWallets(spool)))
+    pipeline.hdel(redisKeys.wallet(wallet), `x:${spool}`);
+  await executePipeline(pipeline);
+}
+
+/** Costs per wallet of all lines that are still on disk. */
+async function spentIn(files: SpoolFiles): Promise<Map<string, bigint>> {
+  const spent = new Map<string, bigint>();
+  const add = (wallet: string, nano: bigint): void => {
+    spent.set(wallet, (spent.get(wallet) ?? 0n) + nano);
+  };
+  for (let from = files.first; from <= files.last; from += LINES_PER_TURN) {
+    for (const { text } of files.read(from, LINES_PER_TURN)) {
+      const record = readCost(text);
+      if (record === undefined) continue;
+      const nano = BigInt(record.costNano);
+      add(record.accountId, nano);
+      if (record.budgetPeriod !== undefined) add(budgetWallet(record.apiKeyId, record.budgetPeriod), nano);
+    }
+    await nextTurn();
+  }
+  return spent;
+}
+
+/** The parts of a usage record that money depends on; `undefined` for lines that are none or cost nothing. */
+function readCost(
+  text: string,
+): Pick<UsageRecord, 'accountId' | 'apiKeyId' | 'budgetPeriod' | 'costNano'> | undefined {
+  try {
+    const record = JSON.parse(text) as UsageRecord;
+    return /^[1-9]\d*$/.test(record.costNano) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
