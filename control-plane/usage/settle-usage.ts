@@ -42,8 +42,7 @@ export async function settleUsage(
     settlementId: record.costNano === '0' ? null : (settlementIds.get(record.accountId) ?? null),
   }));
   const inserted = await insertUsageRows(tx, unit.spool, bookings);
-  const fresh =
-    inserted.size === records.length ? records : records.filter((record) => inserted.has(record.requestId));
+  const fresh = inserted.size === records.length ? records : firstOfEach(records, inserted);
   const costs = new Map<string, NanoUsd>();
   for (const { accountId, costNano } of fresh)
     if (costNano !== '0') costs.set(accountId, (costs.get(accountId) ?? 0n) + BigInt(costNano));
@@ -54,6 +53,12 @@ export async function settleUsage(
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
   return { settled, budgets };
+}
+
+/** The records whose rows are new, each once: a batch may repeat one, and only one row was inserted for it. */
+function firstOfEach(records: readonly UsageRecord[], inserted: ReadonlySet<string>): UsageRecord[] {
+  const left = new Set(inserted);
+  return records.filter((record) => left.delete(record.requestId));
 }
 
 async function postCosts(
