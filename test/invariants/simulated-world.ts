@@ -4,7 +4,7 @@ import path from 'node:path';
 import { openDatabase } from '#db/client.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import type { SeededRandom } from '#test/reliability/seeded-random.ts';
-import { testDatabaseUrl } from '#test/setup/test-backends.ts';
+import { freshTestDatabaseUrl } from '#test/setup/test-backends.ts';
 import { KillableRedis } from './killable-redis.ts';
 import { KillableWorker } from './killable-worker.ts';
 import { LentProcess } from './lent-process.ts';
@@ -57,7 +57,7 @@ export class SimulatedWorld {
 
   static async open(options: WorldOptions): Promise<SimulatedWorld> {
     const redis = await KillableRedis.start();
-    const world = new SimulatedWorld(options, await testDatabaseUrl(), redis);
+    const world = new SimulatedWorld(options, await freshTestDatabaseUrl(), redis);
     for (let index = 0; index < options.customers; index += 1)
       world.customers.push(
         await openCustomer(world.clients, {
