@@ -3,36 +3,50 @@ import type { DatabaseClients } from '#db/client.ts';
 import { ensureUsagePartitions } from '#db/usage-partitions.ts';
 import type { Clock } from '#shared/clock.ts';
 import { forgetExpiredAnswers } from './answer-once.ts';
-import { describeFault } from './describe-fault.ts';
+import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
+import { startPeriodicWork } from './periodic-work.ts';
+import { dropOldPartitions } from './usage/drop-old-partitions.ts';
 
 const ROUND_MS = 3_600_000;
+const EXPIRY_ROUND_MS = 30_000;
+
+export interface HousekeepingOptions {
+  readonly clients: DatabaseClients;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whole months of usage records that are kept before the current one; 0: all. */
+  readonly usageRetentionMonths: number;
+}
 
 /**
- * What has to happen now and then, at the start and every hour: usage partitions two months ahead, and the end of sealed
- * answers whose day is over. A failed round is logged and made up for by the next one.
+ * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
+ * their retention, and of sealed answers whose day is over; every half minute the expiry of promotional credit.
  */
-export function startHousekeeping(
-  { database, sql }: DatabaseClients,
-  clock: Clock,
-  logger: Logger,
-): { close(): Promise<void> } {
-  const round = async (): Promise<void> => {
-    try {
-      const partitions = await ensureUsagePartitions(sql, clock.nowMs());
-      const answers = await forgetExpiredAnswers(database);
-      if (partitions.length + answers > 0) logger.info({ partitions, answers }, 'Housekeeping is done');
-    } catch (error) {
-      logger.error({ fault: describeFault(error) }, 'Housekeeping failed');
-    }
+export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
+  close(): Promise<void>;
+} {
+  const { database, sql } = clients;
+  const hourly = async (): Promise<void> => {
+    const partitions = await ensureUsagePartitions(sql, clock.nowMs());
+    const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
+    const answers = await forgetExpiredAnswers(database);
+    if (partitions.length + dropped.length + answers > 0)
+      logger.info({ partitions, dropped, answers }, 'Housekeeping is done');
   };
-  let running = round();
-  const timer = setInterval(() => {
-    running = running.then(round);
-  }, ROUND_MS);
+  const expire = async (): Promise<void> => {
+    let expired = 0;
+    do {
+      expired = await database.transaction((tx) => expirePromotionalGrants(tx, clock.nowMs()));
+      if (expired > 0) logger.info({ grants: expired }, 'Promotional credit expired');
+    } while (expired > 0);
+  };
+  const works = [
+    startPeriodicWork('Housekeeping', ROUND_MS, hourly, logger),
+    startPeriodicWork('The expiry of promotional credit', EXPIRY_ROUND_MS, expire, logger),
+  ];
   return {
     close: async () => {
-      clearInterval(timer);
-      await running;
+      await Promise.all(works.map((work) => work.close()));
     },
   };
 }

@@ -5,6 +5,7 @@ import { systemClock } from '#shared/clock.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { failureLine } from './describe-fault.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { type ControlPlaneSettings, readSettings } from './settings.ts';
 
 const API_CONNECTIONS = 10;
@@ -57,7 +58,16 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     settings.billing,
   );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
+    {
+      database,
+      redis: link.client,
+      sealingKey,
+      mailbox,
+      rateLimiter,
+      costPerMinute: settings.apiCostPerMinute,
+      signIn,
+      ...payments.resources,
+    },
     {
       routes: payments.routes,
       development,
@@ -70,8 +80,10 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
+  const metrics = await serveMetrics({ settings, process: 'control-plane', logger });
   return {
     close: async () => {
+      await metrics?.close();
       await server.close();
       await payments.resources.queues.close();
       await mailbox.close();
@@ -83,9 +95,10 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }, { startJobs }] = await Promise.all([
+  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }] = await Promise.all([
     import('./workers.ts'),
     import('./housekeeping.ts'),
+    import('./ledger/reconcile-regularly.ts'),
     import('./jobs/start-jobs.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
@@ -104,10 +117,25 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     billing: settings.billing,
   });
-  const housekeeping = startHousekeeping(clients, systemClock, logger);
+  const housekeeping = startHousekeeping({
+    clients,
+    clock: systemClock,
+    logger,
+    usageRetentionMonths: settings.usageRetentionMonths,
+  });
+  const link = openRedisLink(settings.redisUrl, 'audit', logger);
+  const stores = { clients, redis: link.client, clock: systemClock };
+  const reconciliation = reconcileRegularly(
+    { ...clients, ...stores },
+    settings.reconcileIntervalMinutes,
+    logger,
+  );
+  const metrics = await serveMetrics({ settings, process: 'workers', logger, stores });
   return {
     close: async () => {
-      await Promise.all([workers.close(), housekeeping.close(), jobs.close()]);
+      await metrics?.close();
+      await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
+      link.close();
       await clients.close();
     },
   };

@@ -29,6 +29,12 @@ export interface ControlPlaneSettings {
   readonly logLevel: LogLevel;
   readonly operatorToken: string | null;
   readonly vendors: readonly VendorSettings[];
+  /** Whole months of usage records that are kept before the current one; 0: all. */
+  readonly usageRetentionMonths: number;
+  readonly reconcileIntervalMinutes: number;
+  readonly metricsAddress: string;
+  /** 0: any free port. */
+  readonly metricsPort: number;
   /** Addresses and CIDR ranges of proxies whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   /** Origins whose pages may call the API with a session. */
@@ -37,6 +43,8 @@ export interface ControlPlaneSettings {
   readonly billing: BillingSettings | null;
   /** Where browsers and mail links find the control plane; an origin. */
   readonly publicUrl: string;
+  /** How much one token or person may ask of the GraphQL API in a minute. */
+  readonly apiCostPerMinute: number;
   /** The mail server; `null`: files in the state folder in development, no mail in production. */
   readonly smtpUrl: string | null;
   readonly mailFrom: string;
@@ -54,6 +62,8 @@ const ROLES = ['api', 'workers', 'all'] as const;
 const MODES = ['development', 'production'] as const;
 const DEFAULT_CONTROL_PLANE_PORT = 4000;
 const DEFAULT_DATA_PLANE_PORT = 8080;
+const DEFAULT_API_COST_PER_MINUTE = 100_000;
+const MAX_API_COST_PER_MINUTE = 1_000_000_000_000;
 const MAX_PORT = 65_535;
 const OPERATOR_TOKEN_PATTERN = /^[A-Za-z0-9_-]{32,256}$/;
 /** A random 32-byte key repeats few of its bytes; a placeholder such as all zeros repeats most of them. */
@@ -80,6 +90,16 @@ export function readSettings(environment: Environment = process.env): ControlPla
     logLevel: oneOf(environment, 'LOG_LEVEL', LOG_LEVELS, 'info', problems),
     operatorToken: readOperatorToken(environment, problems),
     vendors: readVendors(environment, problems),
+    usageRetentionMonths: wholeNumber(environment, 'USAGE_RETENTION_MONTHS', [0, 1_200], 0, problems),
+    reconcileIntervalMinutes: wholeNumber(
+      environment,
+      'RECONCILE_INTERVAL_MINUTES',
+      [1, 10_080],
+      60,
+      problems,
+    ),
+    metricsAddress: text(environment, 'METRICS_ADDRESS') ?? '127.0.0.1',
+    metricsPort: wholeNumber(environment, 'METRICS_PORT', [0, MAX_PORT], 0, problems),
     trustedProxies: list(
       environment,
       'TRUSTED_PROXIES',
@@ -88,6 +108,13 @@ export function readSettings(environment: Environment = process.env): ControlPla
       problems,
     ),
     publicUrl: readPublicUrl(environment, mode, problems),
+    apiCostPerMinute: wholeNumber(
+      environment,
+      'API_COST_PER_MINUTE',
+      [1, MAX_API_COST_PER_MINUTE],
+      DEFAULT_API_COST_PER_MINUTE,
+      problems,
+    ),
     smtpUrl:
       text(environment, 'SMTP_URL') === undefined
         ? null
@@ -141,6 +168,21 @@ function port(environment: Environment, name: string, fallback: number, problems
   const value = Number(given);
   if (!/^\d+$/.test(given) || value > MAX_PORT)
     problems.push(`${name} must be a port number, 0 to ${MAX_PORT}`);
+  return value;
+}
+
+function wholeNumber(
+  environment: Environment,
+  name: string,
+  [from, to]: readonly [number, number],
+  fallback: number,
+  problems: string[],
+): number {
+  const given = text(environment, name);
+  if (given === undefined) return fallback;
+  const value = Number(given);
+  if (!/^\d+$/.test(given) || value < from || value > to)
+    problems.push(`${name} must be a whole number from ${from} to ${to}`);
   return value;
 }
 

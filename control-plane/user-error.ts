@@ -21,6 +21,9 @@ export const USER_ERRORS = {
   NOT_REFUNDABLE: 'The top-up cannot be refunded, or not by this amount.',
   SUSPENDED_BY_OPERATOR: 'An operator has suspended the account, so only an operator can activate it.',
   NOT_A_PARTNER: 'Only a partner account owns customer accounts.',
+  NOT_REVERSIBLE: 'The ledger transaction cannot be reversed, or has been.',
+  QUARANTINE_RESOLVED: 'The record has been booked or discarded before.',
+  STILL_POISON: 'The record still cannot be booked; its reason says why.',
   INSUFFICIENT_CREDIT: 'The account that gives has less credit than that.',
   ALREADY_MEMBER: 'This person is a member already.',
   INVITATION_INVALID:

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { DatabaseClients } from '#db/client.ts';
-import { systemClock } from '#shared/clock.ts';
+import { type Clock, systemClock } from '#shared/clock.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
+import { publishReplayed } from './ledger/publish-replayed.ts';
 import { WalletPublisher } from './ledger/publish-wallets.ts';
 import type { SandboxUpstream } from './snapshot/build-snapshot.ts';
 import { SnapshotPublisher } from './snapshot/publish-snapshot.ts';
@@ -28,11 +29,29 @@ const CONSUMER = 'worker-0';
  */
 export function startWorkers({ clients, redisUrl, logger, sandbox }: WorkersOptions): RunningWorkers {
   const clock = systemClock;
+  const link = openRedisLink(redisUrl, 'snapshots', logger);
+  const snapshots = new SnapshotPublisher({ sql: clients.sql, link, clock, logger, sandbox });
+  snapshots.start();
+  const usage = startUsageWorkers({ clients, redisUrl, logger, clock });
+  return {
+    close: async () => {
+      await Promise.all([snapshots.close(), usage.close()]);
+      link.close();
+    },
+  };
+}
+
+/** The part of them that turns usage into money: the ingest, and the figures in Redis that follow from it. */
+export function startUsageWorkers({
+  clients,
+  redisUrl,
+  logger,
+  clock,
+}: Omit<WorkersOptions, 'sandbox'> & { readonly clock: Clock }): RunningWorkers {
   const link = openRedisLink(redisUrl, 'workers', logger);
   const readingLink = openRedisLink(redisUrl, 'usage-reader', logger, true);
   const totals = new UsageTotalsPublisher(clients.sql, link, clock, logger);
   const wallets = new WalletPublisher(clients.sql, link, clock, logger, () => totals.reseed());
-  const snapshots = new SnapshotPublisher({ sql: clients.sql, link, clock, logger, sandbox });
   const consumer = new UsageConsumer({
     clients,
     link,
@@ -44,13 +63,13 @@ export function startWorkers({ clients, redisUrl, logger, sandbox }: WorkersOpti
     consumer: CONSUMER,
   });
   wallets.start();
-  snapshots.start();
   totals.start();
   consumer.start();
+  const replayed = publishReplayed(clients.sql, wallets, logger);
   return {
     close: async () => {
       readingLink.close();
-      await Promise.all([wallets.close(), snapshots.close(), totals.close(), consumer.close()]);
+      await Promise.all([replayed.stop(), wallets.close(), totals.close(), consumer.close()]);
       link.close();
     },
   };

@@ -10,6 +10,7 @@ import type { SnapshotSource } from './snapshot/compiled-snapshot.ts';
 import type { TokenCounter } from './token-count/token-counter.ts';
 import type { SilenceWatch } from './upstream/silence-watch.ts';
 import type { UpstreamClient } from './upstream/upstream-client.ts';
+import type { RequestCounts } from './usage/request-counts.ts';
 import type { UsageSpool } from './usage/usage-spool.ts';
 import type { UsageTotalsReader } from './usage/usage-totals-reader.ts';
 
@@ -24,6 +25,7 @@ export interface Gateway {
   readonly tokenCounter: TokenCounter;
   readonly watch: SilenceWatch;
   readonly clock: Clock;
+  readonly counts: RequestCounts;
   /** Mints the UUIDv7 of a request. */
   readonly mintRequestId: () => string;
   /** Keys the digests of end-user ids. */

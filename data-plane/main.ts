@@ -7,6 +7,7 @@ import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
 import { MediaGuard } from './media/media-guard.ts';
+import { serveMetrics } from './serve-metrics.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
@@ -37,6 +38,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   const gateway = assembleGateway(settings, links, logger);
   await warmUp(gateway);
   const server = await startServer(gateway, settings.bindAddress, settings.port);
+  const metrics = await serveMetrics({ settings, ...links, logger });
   onShutdown(async () => {
     await server.drain(settings.drainTimeoutMs);
     server.close();
@@ -51,6 +53,7 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     ]);
     await links.quotas.close();
     links.totals.close();
+    await metrics?.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
   announceReady();
@@ -111,6 +114,7 @@ function assembleGateway(
     }),
     watch: new SilenceWatch(WATCH_INTERVAL_MS),
     clock,
+    counts: links.spool.counts,
     mintRequestId: createIdMinter(clock),
     sealingKey: settings.sealingKey,
     log: logger,

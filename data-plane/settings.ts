@@ -19,6 +19,9 @@ export interface DataPlaneSettings {
   readonly logLevel: string;
   readonly snapshotBootWaitMs: number;
   readonly snapshotMaxAgeMs: number;
+  readonly metricsAddress: string;
+  /** 0: any free port. */
+  readonly metricsPort: number;
   readonly spoolCapacityBytes: number;
   readonly spoolDurable: boolean;
   readonly outageAllowanceNano: bigint;
@@ -91,6 +94,8 @@ const environmentSchema = z.object({
   KEEP_ALIVE_AFTER_MS: timeoutMs.default(9_000),
   MEDIA_FROM_LOOPBACK: z.stringbool().default(false),
   DRAIN_TIMEOUT_MS: timeoutMs.default(30_000),
+  METRICS_ADDRESS: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
   /** Unconfirmed usage above which new requests are refused. */
   SPOOL_CAPACITY_BYTES: z.coerce
     .number()
@@ -119,6 +124,9 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Data
     logLevel: parsed.LOG_LEVEL,
     snapshotBootWaitMs: parsed.SNAPSHOT_BOOT_WAIT_MS,
     snapshotMaxAgeMs: parsed.SNAPSHOT_MAX_AGE_SECONDS * MS_PER_SECOND,
+    metricsAddress: parsed.METRICS_ADDRESS,
+    /** The control plane and the workers have the first two ports. */
+    metricsPort: parsed.METRICS_PORT === 0 ? 0 : parsed.METRICS_PORT + 2 + parsed.DATA_PLANE_SLOT,
     spoolCapacityBytes: parsed.SPOOL_CAPACITY_BYTES,
     spoolDurable: parsed.SPOOL_FSYNC,
     outageAllowanceNano: parsed.OUTAGE_ALLOWANCE_MICRO_USD * NANO_PER_MICRO,

@@ -45,6 +45,11 @@ export function firstUuidAt(timeMs: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
+/** Name of the partition `months` before the month of `nowMs`; names of earlier ones sort before it. */
+export function usagePartitionBefore(nowMs: number, months: number): string {
+  return usagePartition(nowMs, -months).name;
+}
+
 function usagePartition(nowMs: number, monthOffset: number): UsagePartition {
   const now = new Date(nowMs);
   const firstMsOf = (offset: number): number => Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1);

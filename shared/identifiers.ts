@@ -25,9 +25,7 @@ export const ID_PREFIXES = {
   AccountInvitation: 'invite',
   User: 'user',
   AuditEntry: 'audit',
-  QuarantinedRecord: 'qrec',
-  PromotionalGrant: 'promo',
-  Reconciliation: 'recon',
+  QuarantinedUsageRecord: 'qrec',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -67,6 +67,8 @@ async function ensureDemoAccount(tx: Transaction): Promise<string> {
   if (!existing)
     orBug(
       await grantCredit(tx, {
+        promotional: false,
+        expiresAt: null,
         accountId,
         amountUsd: DEMO_CREDIT_USD,
         reason: 'Demo credit',

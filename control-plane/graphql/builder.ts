@@ -13,6 +13,7 @@ interface SchemaShapes {
     DateTime: { Input: Date; Output: Date };
     NanoUSD: { Input: bigint; Output: bigint };
     Metadata: { Input: Metadata; Output: Metadata };
+    JSON: { Input: unknown; Output: unknown };
   };
   DefaultFieldNullability: false;
   DefaultEdgesNullability: false;
@@ -105,6 +106,11 @@ builder.scalarType('Metadata', {
     if (isMetadata(value)) return value;
     throw apiError('BAD_USER_INPUT', 'Metadata is a JSON object whose values are texts.');
   },
+});
+
+builder.scalarType('JSON', {
+  description: 'Any JSON value. Only in answers.',
+  serialize: (value) => value,
 });
 
 function isMetadata(value: unknown): value is Metadata {

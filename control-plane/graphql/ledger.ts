@@ -1,7 +1,14 @@
 import { formatUsd } from '#shared/money.ts';
 import { actorIdOf } from '../accounts/authorize.ts';
 import { grantCredit, MAX_GRANT_NANO } from '../ledger/grant-credit.ts';
-import { findEntries, type LedgerEntryRow, listAllEntries, listEntriesOf } from '../ledger/list-entries.ts';
+import {
+  findEntries,
+  type LedgerEntryRow,
+  listAllEntries,
+  listEntriesOf,
+  listEntriesOfTransaction,
+} from '../ledger/list-entries.ts';
+import { reverseTransaction } from '../ledger/reverse-transaction.ts';
 import { accountRef, freshAccount } from './account.ts';
 import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
@@ -154,6 +161,13 @@ const creditGrantInput = builder.inputType('CreditGrantInput', {
       description: `Decimal USD above 0, exact, at most ${formatUsd(MAX_GRANT_NANO)}, such as "25.00".`,
     }),
     reason: t.string({ required: true, description: '1 to 500 characters; becomes the description.' }),
+    promotional: t.boolean({
+      description: 'True for promotional credit, which is spent before paid credit; false when left out.',
+    }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'For promotional credit: when what is left of it goes; never when left out.',
+    }),
     idempotencyKey: t.string({
       description: 'Required here or in the header: the same key gives credit once, ever.',
     }),
@@ -195,8 +209,61 @@ builder.mutationField('creditGrant', (t) =>
           accountId: uuidOf('Account', input.accountId),
           amountUsd: input.amountUsd,
           reason: input.reason,
+          promotional: input.promotional ?? false,
+          expiresAt: input.expiresAt ?? null,
           // The answer is forgotten after a day; the ledger remembers its key for good.
           idempotencyKey: `credit-grant:${actorIdOf(requireActor(context))}:${idempotencyKey}`,
+        }),
+      ),
+  }),
+);
+
+const reverseInput = builder.inputType('LedgerTransactionReverseInput', {
+  description: 'Which ledger transaction to correct.',
+  fields: (t) => ({
+    transactionId: t.id({ required: true, description: 'Id of the transaction, `txn_…`.' }),
+    reason: t.string({ required: true, description: '1 to 500 characters; becomes the description.' }),
+    idempotencyKey: t.string({
+      description:
+        'The same key and input get the same answer for 24 h; a transaction is reversed once, ever.',
+    }),
+  }),
+});
+
+const reversePayload = builder
+  .objectRef<Payload<{ transactionId: string }>>('LedgerTransactionReversePayload')
+  .implement({
+    description: 'The result of `ledgerTransactionReverse`.',
+    fields: (t) => ({
+      transactionId: t.id({
+        nullable: true,
+        description: 'Id of the reversal, `txn_…`; null when the mutation was refused.',
+        resolve: ({ value }) => value && encodeGlobalId('LedgerTransaction', value.transactionId),
+      }),
+      ledgerEntries: t.field({
+        type: [ledgerEntryRef],
+        description: 'The entries of the reversal, at most as many as the transaction has.',
+        resolve: async ({ value }, _args, { database }) =>
+          value ? await listEntriesOfTransaction(database, value.transactionId) : [],
+      }),
+      userErrors: t.expose('userErrors', {
+        type: [userErrorRef],
+        description: 'Why it was refused, if it was.',
+      }),
+    }),
+  });
+
+builder.mutationField('ledgerTransactionReverse', (t) =>
+  t.field({
+    type: reversePayload,
+    description:
+      'Corrects a ledger transaction by posting its opposite. Nothing is changed or deleted. Operators only.',
+    args: { input: t.arg({ type: reverseInput, required: true, description: 'Which, and why.' }) },
+    resolve: (_root, { input }, context) =>
+      runMutation(context, { mutation: 'ledgerTransactionReverse', input }, (tx) =>
+        reverseTransaction(tx, {
+          transactionId: uuidOf('LedgerTransaction', input.transactionId),
+          reason: input.reason,
         }),
       ),
   }),

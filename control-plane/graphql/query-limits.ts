@@ -4,6 +4,8 @@ import type { Plugin, YogaServerOptions } from 'graphql-yoga';
 import { apiError } from './api-error.ts';
 import { countObjects } from './count-objects.ts';
 import { MAX_OBJECTS_PER_REQUEST } from './page-limits.ts';
+import type { RequestContext } from './request-context.ts';
+import { spendCost } from './spend-cost.ts';
 
 type Plugins = NonNullable<YogaServerOptions<object, object>['plugins']>;
 
@@ -29,20 +31,32 @@ export function queryLimits(options: { suggestFields: boolean }): Plugins {
     costLimit: { enabled: false },
     blockFieldSuggestion: { enabled: !options.suggestFields },
   }).protect();
-  return [...plugins, objectLimit];
+  return [...plugins, costLimit];
 }
 
-/** Refuses requests whose pages add up to more than one answer should carry. */
-const objectLimit: Plugin = {
-  onExecute({ args, setResultAndStopExecution }) {
+/**
+ * Refuses requests whose pages add up to more than one answer should carry, and callers who have spent their minute; tells
+ * everybody else what the request has cost.
+ */
+const costLimit: Plugin<RequestContext> = {
+  async onExecute({ args, setResultAndStopExecution }) {
     const objects = countObjects({
       schema: args.schema,
       document: args.document,
       operationName: args.operationName ?? undefined,
       variables: args.variableValues ?? {},
     });
-    if (objects <= MAX_OBJECTS_PER_REQUEST) return;
-    const message = `The pages of one request may hold ${MAX_OBJECTS_PER_REQUEST} objects together; this one asks for ${objects}.`;
-    setResultAndStopExecution({ errors: [apiError('QUERY_TOO_COMPLEX', message, 400)] });
+    if (objects > MAX_OBJECTS_PER_REQUEST) {
+      const message = `The pages of one request may hold ${MAX_OBJECTS_PER_REQUEST} objects together; this one asks for ${objects}.`;
+      return setResultAndStopExecution({ errors: [apiError('QUERY_TOO_COMPLEX', message, 400)] });
+    }
+    const spent = await spendCost(args.contextValue, objects);
+    if (spent.refusal) return setResultAndStopExecution({ errors: [spent.refusal] });
+    return {
+      onExecuteDone({ result, setResult }) {
+        if (Symbol.asyncIterator in result) return;
+        setResult({ ...result, extensions: { ...result.extensions, cost: spent.cost } });
+      },
+    };
   },
 };

@@ -23,6 +23,8 @@ export interface ApiResources {
   readonly mailbox: Mailbox;
   readonly signIn: SignIn;
   readonly rateLimiter: RateLimiter;
+  /** How much each token and person may ask for in a minute; see `spendCost`. */
+  readonly costPerMinute: number;
 }
 
 /** What one GraphQL request knows about itself. */

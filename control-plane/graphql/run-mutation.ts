@@ -2,6 +2,7 @@ import type { Transaction } from '#db/client.ts';
 import { type Actor, actorIdOf, type Reach, reachOf } from '../accounts/authorize.ts';
 import { answerOnce } from '../answer-once.ts';
 import { type Outcome, type UserError, userError } from '../user-error.ts';
+import { audited } from './audit-mutation.ts';
 import { permissionIn, rootRuleOf } from './permission-table.ts';
 import { type RequestContext, requireActor } from './request-context.ts';
 
@@ -55,12 +56,11 @@ export async function runMutation<Value>(
   const actor = requireActor(context);
   const reach = reachOfMutation(actor, mutation);
   return await inTransaction(context, (tx) => {
-    if (idempotencyKey === undefined) return work(tx, { reach, idempotencyKey: '' });
-    return answerOnce(
-      tx,
-      { actorId: actorIdOf(actor), idempotencyKey, mutation, input: comparedInput },
-      context.sealingKey,
-      () => work(tx, { reach, idempotencyKey }),
+    const call = { mutation, input: comparedInput };
+    if (idempotencyKey === undefined)
+      return audited(tx, context, call, () => work(tx, { reach, idempotencyKey: '' }));
+    return answerOnce(tx, { actorId: actorIdOf(actor), idempotencyKey, ...call }, context.sealingKey, () =>
+      audited(tx, context, call, () => work(tx, { reach, idempotencyKey })),
     );
   });
 }

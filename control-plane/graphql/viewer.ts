@@ -5,7 +5,7 @@ import { builder } from './builder.ts';
 import { memberRole, permissionEnum } from './permission.ts';
 import { requireActor } from './request-context.ts';
 
-const viewerKind = builder.enumType('ViewerKind', {
+export const viewerKind = builder.enumType('ViewerKind', {
   description: 'What kind of caller it is.',
   values: {
     OPERATOR: { value: 'operator', description: 'Runs the installation; may do everything.' },

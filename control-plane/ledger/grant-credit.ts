@@ -1,25 +1,42 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
+import { systemClock } from '#shared/clock.ts';
 import { formatUsd, NANO_PER_USD, parseUsd } from '#shared/money.ts';
 import { checkText } from '../input-rules.ts';
-import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { type Outcome, refused, succeeded, type UserError, userError } from '../user-error.ts';
 import { postTransactions } from './post-transaction.ts';
+import { openPromotionalGrant } from './promotional-grants.ts';
 
 /** A grant above this is more likely a slip of the hand than an intention. */
 export const MAX_GRANT_NANO = 1_000_000n * NANO_PER_USD;
 const MAX_REASON_LENGTH = 500;
 
+export interface CreditGrant {
+  readonly accountId: string;
+  readonly amountUsd: string;
+  readonly reason: string;
+  /** Posts once, ever. */
+  readonly idempotencyKey: string;
+  /** Spent before paid credit. */
+  readonly promotional: boolean;
+  /** For promotional credit: when what is left of it goes; `null` for never. */
+  readonly expiresAt: Date | null;
+}
+
 /**
- * Gives an account credit, against the adjustments account. `idempotencyKey` posts once, ever: repeated with the same
- * account and amount it returns the first posting, with others it is refused.
+ * Gives an account credit, against the adjustments account. Repeated with the same idempotency key, account and amount it
+ * returns the first posting, with others it is refused.
  */
 export async function grantCredit(
   tx: Transaction,
-  input: { accountId: string; amountUsd: string; reason: string; idempotencyKey: string },
+  input: CreditGrant,
 ): Promise<Outcome<{ ledgerEntryId: string; accountId: string }>> {
   const amountNano = parseUsd(input.amountUsd);
-  const errors = checkText(input.reason, 'A reason', MAX_REASON_LENGTH, ['reason']);
+  const errors = [
+    ...checkText(input.reason, 'A reason', MAX_REASON_LENGTH, ['reason']),
+    ...checkExpiry(input),
+  ];
   if (amountNano === undefined || amountNano <= 0n || amountNano > MAX_GRANT_NANO)
     errors.push(
       userError(
@@ -34,18 +51,25 @@ export async function grantCredit(
     .from(accounts)
     .where(eq(accounts.id, input.accountId));
   if (!account) return refused([userError('NOT_FOUND', 'No such account.', 'accountId')]);
+  const accountId = account.id;
   const [posted] = await postTransactions(tx, [
     {
-      kind: 'credit_grant',
+      kind: input.promotional ? 'promotional_grant' : 'credit_grant',
       idempotencyKey: input.idempotencyKey,
       description: input.reason,
       entries: [
-        { account: { kind: 'customer_available', accountId: account.id }, amountNano },
+        {
+          account: { kind: input.promotional ? 'customer_promotional' : 'customer_available', accountId },
+          amountNano,
+        },
         { account: { kind: 'adjustments' }, amountNano: -amountNano },
       ],
     },
   ]);
-  const ledgerEntryId = await customerEntryOf(tx, posted?.id ?? '', account.id, amountNano);
+  const transactionId = posted?.id ?? '';
+  if (input.promotional && posted?.created === true)
+    await openPromotionalGrant(tx, { accountId, transactionId, amountNano, expiresAt: input.expiresAt });
+  const ledgerEntryId = await customerEntryOf(tx, transactionId, { ...input, accountId, amountNano });
   if (ledgerEntryId === undefined)
     return refused([
       userError(
@@ -54,22 +78,30 @@ export async function grantCredit(
         'idempotencyKey',
       ),
     ]);
-  return succeeded({ ledgerEntryId, accountId: account.id });
+  return succeeded({ ledgerEntryId, accountId });
 }
 
-/** The entry that credits the customer; `undefined` when the transaction is of another account or amount. */
+function checkExpiry({ promotional, expiresAt }: CreditGrant): UserError[] {
+  if (expiresAt === null) return [];
+  if (!promotional) return [userError('INVALID_INPUT', 'Only promotional credit expires.', 'expiresAt')];
+  return expiresAt.getTime() > systemClock.nowMs()
+    ? []
+    : [userError('INVALID_INPUT', 'Credit expires in the future.', 'expiresAt')];
+}
+
+/** The entry that credits the customer; `undefined` when the transaction is another grant. */
 async function customerEntryOf(
   tx: Transaction,
   transactionId: string,
-  accountId: string,
-  amountNano: bigint,
+  grant: { readonly accountId: string; readonly amountNano: bigint; readonly promotional: boolean },
 ): Promise<string | undefined> {
   const [entry] = await tx.execute<{ id: string }>(sql`
     select ledger_entries.id
     from ledger_entries
     join ledger_accounts on ledger_accounts.id = ledger_entries.ledger_account_id
     where ledger_entries.transaction_id = ${transactionId}
-      and ledger_accounts.account_id = ${accountId}
-      and ledger_entries.amount_nano = ${amountNano.toString()}::bigint`);
+      and ledger_accounts.account_id = ${grant.accountId}
+      and ledger_accounts.kind = ${grant.promotional ? 'customer_promotional' : 'customer_available'}
+      and ledger_entries.amount_nano = ${grant.amountNano.toString()}::bigint`);
   return entry?.id;
 }

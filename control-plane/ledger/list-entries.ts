@@ -61,6 +61,16 @@ export async function findEntries(database: Database, ids: readonly string[]): P
   return await selectEntries(database).where(inArray(ledgerEntries.id, [...ids]));
 }
 
+/** The entries of one transaction, in the order in which they were posted. */
+export async function listEntriesOfTransaction(
+  database: Database,
+  transactionId: string,
+): Promise<LedgerEntryRow[]> {
+  return await selectEntries(database)
+    .where(eq(ledgerEntries.transactionId, transactionId))
+    .orderBy(ledgerEntries.id);
+}
+
 function selectEntries(database: Database) {
   return database
     .select(columns)

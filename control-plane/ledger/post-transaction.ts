@@ -7,6 +7,8 @@ import type { SqlExecutor } from './sql-executor.ts';
 
 /** Postgres channel that wakes the balance publisher; the payload is an account id. */
 export const BALANCE_CHANGED_CHANNEL = 'balance_changed';
+/** Postgres channel for settlements outside of the ingest, whose spools' figures are to be published too; an account id. */
+export const SETTLED_NOTICE = 'usage_settled';
 
 export type LedgerAccountRef =
   | { readonly kind: 'customer_available' | 'customer_promotional'; readonly accountId: string }

@@ -1,11 +1,12 @@
-import type { TransactionSql } from 'postgres';
+import { sql } from 'drizzle-orm';
 import type { NanoUsd } from '#shared/money.ts';
+import type { SqlExecutor } from './sql-executor.ts';
 
-interface GrantRow {
-  readonly id: string;
-  readonly account_id: string;
-  readonly remaining_nano: string;
-}
+type GrantRow = {
+  id: string;
+  account_id: string;
+  remaining_nano: string;
+};
 
 /**
  * Takes what accounts spend from their promotional grants, what expires first first, and returns how much of each
@@ -13,14 +14,14 @@ interface GrantRow {
  * ledger, in the same transaction. The grants stay locked until its end, so no credit is spent twice.
  */
 export async function spendPromotionalCredit(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   costs: ReadonlyMap<string, NanoUsd>,
 ): Promise<ReadonlyMap<string, NanoUsd>> {
-  const grants = await tx<GrantRow[]>`
+  const grants = await tx.execute<GrantRow>(sql`
     select id, account_id, remaining_nano::text from promotional_grants
-    where account_id = any(${[...costs.keys()]}::uuid[]) and remaining_nano > 0
+    where account_id = any(${`{${[...costs.keys()].join(',')}}`}::uuid[]) and remaining_nano > 0
     order by account_id, expires_at nulls last, id
-    for update`;
+    for update`);
   const spent = new Map<string, NanoUsd>();
   const taken: { id: string; nano: string }[] = [];
   for (const grant of grants) {
@@ -33,10 +34,9 @@ export async function spendPromotionalCredit(
     taken.push({ id: grant.id, nano: part.toString() });
   }
   if (taken.length > 0)
-    await tx`
+    await tx.execute(sql`
       update promotional_grants set remaining_nano = remaining_nano - taken.nano
-      from unnest(${taken.map(({ id }) => id)}::uuid[], ${taken.map(({ nano }) => nano)}::bigint[])
-        as taken (id, nano)
-      where promotional_grants.id = taken.id`;
+      from jsonb_to_recordset(${JSON.stringify(taken)}::text::jsonb) as taken (id uuid, nano bigint)
+      where promotional_grants.id = taken.id`);
   return spent;
 }

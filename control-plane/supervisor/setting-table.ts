@@ -79,6 +79,13 @@ const EDGE: readonly SettingRow[] = [
     meaning: 'Where browsers and links in mails find the control plane; https in production',
   },
   {
+    name: 'API_COST_PER_MINUTE',
+    allowed: 'a whole number above 0',
+    fallback: '100000',
+    meaning:
+      'What one token or person may ask of the GraphQL API: 10 per request and 1 per object of its pages',
+  },
+  {
     name: 'SMTP_URL',
     allowed: 'smtp:// or smtps://, with user and password',
     fallback: 'files in `outbox/` of the state folder; no mail in production',
@@ -215,6 +222,33 @@ const USAGE: readonly SettingRow[] = [
     '100000',
     'What an account may spend per process while its balance cannot be checked',
   ),
+  wholeNumber(
+    'USAGE_RETENTION_MONTHS',
+    { from: 0, to: 1_200 },
+    '0',
+    'Whole months of usage records that are kept before the current one; daily totals and the ledger stay; 0 keeps all',
+  ),
+  wholeNumber(
+    'RECONCILE_INTERVAL_MINUTES',
+    { from: 1, to: 10_080 },
+    '60',
+    'How often ledger, usage, balances and Redis are compared with each other',
+  ),
+];
+
+const METRICS: readonly SettingRow[] = [
+  {
+    name: 'METRICS_ADDRESS',
+    allowed: 'an IP address',
+    fallback: '127.0.0.1',
+    meaning: 'Address on which each process serves its `/metrics`; it asks for no token',
+  },
+  wholeNumber(
+    'METRICS_PORT',
+    { from: 1, to: 65_000 },
+    'free ports, named in `metrics/` of the state folder',
+    'Port of the metrics of the control plane; the workers take the next, data planes those after it',
+  ),
 ];
 
 const SANDBOX: readonly SettingRow[] = [
@@ -318,6 +352,7 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...BEHAVIOUR,
   ...REQUESTS,
   ...USAGE,
+  ...METRICS,
   ...PAYMENTS,
   ...SANDBOX,
 ];

@@ -43,6 +43,8 @@ interface Run {
 const READ_COUNT = 20;
 /** Neighbouring batches of a spool are booked together, up to so many records in one transaction. */
 const MAX_RUN_RECORDS = 5_000;
+/** Spools wait for nobody but themselves: while Postgres works for one, the records of another are read. */
+const SPOOLS_AT_A_TIME = 2;
 const READ_BLOCK_MS = 500;
 const RETRY_MS = 100;
 /** Batches that wait for an earlier one, and batches of a worker that died, are offered again this often. */
@@ -159,7 +161,13 @@ export class UsageConsumer {
   }
 
   async #bookAll(entries: readonly StreamEntry[]): Promise<void> {
-    for (const run of runsOf(entries)) await this.#book(run);
+    const spools = [...Map.groupBy(runsOf(entries), (run) => run.spool).values()];
+    const takeSpools = async (): Promise<void> => {
+      for (let runs = spools.pop(); runs !== undefined; runs = spools.pop())
+        for (const run of runs) await this.#book(run);
+    };
+    const ends = await Promise.allSettled(Array.from({ length: SPOOLS_AT_A_TIME }, takeSpools));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   async #book(run: Run): Promise<void> {

@@ -1,4 +1,4 @@
-import type { TransactionSql } from 'postgres';
+import { sql } from 'drizzle-orm';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import {
   costOf,
@@ -9,6 +9,7 @@ import {
   type ToolPrices,
 } from '#shared/price.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { PoisonRecord, parseUsageRecord } from './parse-usage-record.ts';
 
 export interface Line {
@@ -41,7 +42,7 @@ export class UsageExaminer {
   readonly #accounts = new Set<string>();
   readonly #prices = new Map<string, PriceVersion>();
 
-  async examine(tx: TransactionSql, lines: readonly Line[]): Promise<Examined> {
+  async examine(tx: SqlExecutor, lines: readonly Line[]): Promise<Examined> {
     const parsed: Parsed[] = [];
     const poison: Poison[] = [];
     for (const line of lines) {
@@ -81,17 +82,17 @@ export class UsageExaminer {
       : 'cost differs from the price';
   }
 
-  async #learnAccounts(tx: TransactionSql, parsed: readonly Parsed[]): Promise<void> {
+  async #learnAccounts(tx: SqlExecutor, parsed: readonly Parsed[]): Promise<void> {
     if (this.#accounts.size > REMEMBERED) this.#accounts.clear();
     const unknown = new Set<string>();
     for (const { record } of parsed) if (!this.#accounts.has(record.accountId)) unknown.add(record.accountId);
     if (unknown.size === 0) return;
-    const rows = await tx<{ id: string }[]>`
-      select id from accounts where id = any(${[...unknown]}::uuid[])`;
+    const rows = await tx.execute<{ id: string }>(sql`
+      select id from accounts where id = any(${uuidArray(unknown)}::uuid[])`);
     for (const { id } of rows) this.#accounts.add(id);
   }
 
-  async #learnPrices(tx: TransactionSql, parsed: readonly Parsed[]): Promise<void> {
+  async #learnPrices(tx: SqlExecutor, parsed: readonly Parsed[]): Promise<void> {
     if (this.#prices.size > REMEMBERED) this.#prices.clear();
     const unknown = new Set<string>();
     for (const { record } of parsed)
@@ -103,27 +104,25 @@ export class UsageExaminer {
 }
 
 /** Price versions by id, as they are billed. */
-export async function readPriceVersions(tx: TransactionSql, ids: readonly string[]): Promise<PriceVersion[]> {
-  const rows = await tx<
-    {
-      id: string;
-      vendor: string;
-      tiers: PublishedPriceTier[];
-      service_tiers: PublishedPrice['serviceTiers'];
-      per_request_nano: string;
-      per_tool_call_nano: ToolPrices;
-    }[]
-  >`
+export async function readPriceVersions(tx: SqlExecutor, ids: readonly string[]): Promise<PriceVersion[]> {
+  const rows = await tx.execute<{
+    id: string;
+    vendor: string;
+    tiers: Json<PublishedPriceTier[]>;
+    service_tiers: Json<PublishedPrice['serviceTiers']>;
+    per_request_nano: string;
+    per_tool_call_nano: Json<ToolPrices>;
+  }>(sql`
     select price_versions.id, models.vendor, tiers, service_tiers, per_request_nano::text, per_tool_call_nano
     from price_versions join models on models.id = model_id
-    where price_versions.id = any(${[...ids]}::uuid[])`;
+    where price_versions.id = any(${uuidArray(ids)}::uuid[])`);
   return rows.map((row) =>
     resolvePrice(
       {
-        tiers: row.tiers,
-        serviceTiers: row.service_tiers,
+        tiers: parsed(row.tiers),
+        serviceTiers: parsed(row.service_tiers),
         perRequestNano: row.per_request_nano,
-        perToolCallNano: row.per_tool_call_nano,
+        perToolCallNano: parsed(row.per_tool_call_nano),
       },
       // Which version it is was decided at admission; when it took effect does not matter any more.
       { id: row.id, effectiveAtMs: 0, vendor: row.vendor },
@@ -131,10 +130,10 @@ export async function readPriceVersions(tx: TransactionSql, ids: readonly string
   );
 }
 
-async function partitionBounds(tx: TransactionSql): Promise<{ fromMs: number; toMs: number }> {
-  const rows = await tx<{ bounds: string }[]>`
+async function partitionBounds(tx: SqlExecutor): Promise<{ fromMs: number; toMs: number }> {
+  const rows = await tx.execute<{ bounds: string }>(sql`
     select pg_get_expr(relpartbound, oid) as bounds from pg_class
-    where oid in (select inhrelid from pg_inherits where inhparent = 'usage_records'::regclass)`;
+    where oid in (select inhrelid from pg_inherits where inhparent = 'usage_records'::regclass)`);
   let fromMs = Number.POSITIVE_INFINITY;
   let toMs = 0;
   for (const { bounds } of rows) {
@@ -144,4 +143,15 @@ async function partitionBounds(tx: TransactionSql): Promise<{ fromMs: number; to
     toMs = Math.max(toMs, uuidTimeMs(to));
   }
   return { fromMs, toMs };
+}
+
+/** Drizzle's client hands raw jsonb over as text, the plain one parses it. */
+type Json<Value> = Value | string;
+
+function parsed<Value>(json: Json<Value>): Value {
+  return typeof json === 'string' ? (JSON.parse(json) as Value) : json;
+}
+
+function uuidArray(ids: Iterable<string>): string {
+  return `{${[...ids].join(',')}}`;
 }

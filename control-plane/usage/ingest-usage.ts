@@ -47,7 +47,7 @@ export async function ingestUsage(
       fresh.map(({ text }) => text),
     );
     const { records, poison } = await examiner.examine(
-      tx,
+      executor,
       fresh.filter(({ text }) => text !== SPOOL_CLOSED_LINE && decodeGrantLine(text) === undefined),
     );
     await quarantine(tx, batch.spool, poison);
@@ -56,7 +56,7 @@ export async function ingestUsage(
       set high_water = ${batch.to}, closed_at = case when ${closed} then now() else closed_at end
       where id = ${batch.spool}`;
     const unit = { spool: batch.spool, name: `${highWater + 1}-${batch.to}` };
-    const settled = await settleUsage(tx, unit, records);
+    const settled = await settleUsage(executor, unit, records);
     if (closed) await forgetGrants(executor, batch.spool);
     return { highWater: batch.to, gap: false, closed, ...settled, quarantined: poison.length };
   });

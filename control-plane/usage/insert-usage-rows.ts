@@ -1,6 +1,7 @@
-import type { TransactionSql } from 'postgres';
+import { type SQL, sql } from 'drizzle-orm';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 
 interface Booking {
   readonly record: UsageRecord;
@@ -22,7 +23,7 @@ const COLUMNS: readonly Column[] = [
   column('request_id', 'uuid', ({ record }) => record.requestId),
   column('account_id', 'uuid', ({ record }) => record.accountId),
   column('api_key_id', 'uuid', ({ record }) => record.apiKeyId),
-  column('occurred_at', 'timestamptz', ({ record }) => occurredAt(record)),
+  column('occurred_at', 'double precision', ({ record }) => uuidTimeMs(record.requestId)),
   column('requested_model', 'text', ({ record }) => record.requestedModel),
   column('model_id', 'text', ({ record }) => record.model),
   column('alias', 'text', ({ record }) => record.alias),
@@ -55,27 +56,39 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const NAMES = COLUMNS.map(({ name }) => name).join(', ');
-const ARRAYS = COLUMNS.map(({ type }, index) => `$${index + 2}::${type}[]`).join(', ');
-const INSERT = `
-  insert into usage_records (spool_id, ${NAMES})
-  select $1, ${NAMES} from unnest(${ARRAYS}) as booked (${NAMES})
-  on conflict (request_id) do nothing
-  returning request_id`;
+const VALUES = COLUMNS.map(({ name }) =>
+  name === 'occurred_at' ? 'to_timestamp(occurred_at / 1000)' : name,
+).join(', ');
 
-/** When the request was admitted: its id says so. */
-export function occurredAt(record: UsageRecord): string {
-  return new Date(uuidTimeMs(record.requestId)).toISOString();
+/** The ids are only worth sending back when some rows were there already. */
+function insertStatement(spool: string, bookings: readonly Booking[]): SQL {
+  const arrays = COLUMNS.map(({ type, read }) => sql`${arrayLiteral(bookings, read)}::${sql.raw(type)}[]`);
+  return sql`
+    with inserted as (
+      insert into usage_records (spool_id, ${sql.raw(NAMES)})
+      select ${spool}, ${sql.raw(VALUES)}
+      from unnest(${sql.join(arrays, sql`, `)}) as booked (${sql.raw(NAMES)})
+      on conflict (request_id) do nothing
+      returning request_id)
+    select count(*)::int as count,
+      case when count(*) < ${bookings.length}::int then array_agg(request_id)::text end as request_ids
+    from inserted`;
 }
 
-/** Inserts the rows that are not there yet, in one statement, and returns the request ids of those. */
+/** Inserts the rows that are not there yet, in one statement, and returns the records of those. */
 export async function insertUsageRows(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   spool: string,
   bookings: readonly Booking[],
-): Promise<ReadonlySet<string>> {
-  const arrays = COLUMNS.map(({ read }) => arrayLiteral(bookings, read));
-  const inserted = await tx.unsafe<{ request_id: string }[]>(INSERT, [spool, ...arrays], { prepare: true });
-  return new Set(inserted.map((row) => row.request_id));
+): Promise<UsageRecord[]> {
+  const [inserted] = await tx.execute<{ count: number; request_ids: string | null }>(
+    insertStatement(spool, bookings),
+  );
+  const records = bookings.map(({ record }) => record);
+  if (inserted?.count === bookings.length) return records;
+  const ids = new Set((inserted?.request_ids ?? '{}').slice(1, -1).split(','));
+  // Taken out one by one: a batch may repeat a record, and only one row was inserted for it.
+  return records.filter((record) => ids.delete(record.requestId));
 }
 
 const NEEDS_QUOTES = /[^\w:.+-]/;

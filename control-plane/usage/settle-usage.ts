@@ -1,13 +1,14 @@
-import type { TransactionSql } from 'postgres';
+import { sql } from 'drizzle-orm';
+import { uuidTimeMs } from '#shared/identifiers.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { promptTokens } from '#shared/token-usage.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import { type LedgerPosting, postTransactions } from '../ledger/post-transaction.ts';
 import type { SettledWallet } from '../ledger/read-wallet-seeds.ts';
 import { spendPromotionalCredit } from '../ledger/spend-promotional-credit.ts';
-import { executorOf } from '../ledger/sql-executor.ts';
+import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
-import { insertUsageRows, occurredAt } from './insert-usage-rows.ts';
+import { insertUsageRows } from './insert-usage-rows.ts';
 import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
 /** Names what is settled together: part of the idempotency key and of the ledger's metadata. */
@@ -28,7 +29,7 @@ export interface Settled {
  * transaction per account, which each of its rows names.
  */
 export async function settleUsage(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   unit: SettlementUnit,
   records: readonly UsageRecord[],
 ): Promise<Settled> {
@@ -41,28 +42,21 @@ export async function settleUsage(
     record,
     settlementId: record.costNano === '0' ? null : (settlementIds.get(record.accountId) ?? null),
   }));
-  const inserted = await insertUsageRows(tx, unit.spool, bookings);
-  const fresh = inserted.size === records.length ? records : firstOfEach(records, inserted);
+  const fresh = await insertUsageRows(tx, unit.spool, bookings);
   const costs = new Map<string, NanoUsd>();
   for (const { accountId, costNano } of fresh)
     if (costNano !== '0') costs.set(accountId, (costs.get(accountId) ?? 0n) + BigInt(costNano));
   await addDailyTotals(tx, fresh);
   const settled = await addSpoolTotals(tx, unit.spool, costs);
-  const budgets = await settleBudgets(executorOf(tx), unit.spool, fresh);
-  await noteExcesses(executorOf(tx), fresh);
+  const budgets = await settleBudgets(tx, unit.spool, fresh);
+  await noteExcesses(tx, fresh);
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
   return { settled, budgets };
 }
 
-/** The records whose rows are new, each once: a batch may repeat one, and only one row was inserted for it. */
-function firstOfEach(records: readonly UsageRecord[], inserted: ReadonlySet<string>): UsageRecord[] {
-  const left = new Set(inserted);
-  return records.filter((record) => left.delete(record.requestId));
-}
-
 async function postCosts(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   unit: SettlementUnit,
   costs: ReadonlyMap<string, NanoUsd>,
   settlementIds: ReadonlyMap<string, string>,
@@ -84,8 +78,10 @@ async function postCosts(
       entries: [...customer, { account: { kind: 'usage_revenue' }, amountNano: cost }],
     };
   });
-  await postTransactions(executorOf(tx), postings);
+  await postTransactions(tx, postings);
 }
+
+const MS_PER_DAY = 86_400_000;
 
 interface DayTotal {
   readonly account_id: string;
@@ -97,17 +93,17 @@ interface DayTotal {
   success_count: number;
 }
 
-async function addDailyTotals(tx: TransactionSql, records: readonly UsageRecord[]): Promise<void> {
+async function addDailyTotals(tx: SqlExecutor, records: readonly UsageRecord[]): Promise<void> {
   if (records.length === 0) return;
   const totals = new Map<string, DayTotal>();
   for (const record of records) {
-    const day = occurredAt(record).slice(0, 10);
-    const key = `${record.accountId}${day}`;
+    const dayNumber = Math.floor(uuidTimeMs(record.requestId) / MS_PER_DAY);
+    const key = `${record.accountId}${dayNumber}`;
     let total = totals.get(key);
     if (total === undefined) {
       total = {
         account_id: record.accountId,
-        day,
+        day: new Date(dayNumber * MS_PER_DAY).toISOString().slice(0, 10),
         cost_nano: 0n,
         prompt_tokens: 0,
         completion_tokens: 0,
@@ -123,7 +119,7 @@ async function addDailyTotals(tx: TransactionSql, records: readonly UsageRecord[
     if (record.status === 'success') total.success_count += record.count;
   }
   const rows = [...totals.values()].map((total) => ({ ...total, cost_nano: total.cost_nano.toString() }));
-  await tx`
+  await tx.execute(sql`
     insert into usage_days
       (account_id, day, cost_nano, prompt_tokens, completion_tokens, request_count, success_count)
     select account_id, day, cost_nano, prompt_tokens, completion_tokens, request_count, success_count
@@ -135,23 +131,26 @@ async function addDailyTotals(tx: TransactionSql, records: readonly UsageRecord[
       prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens,
       completion_tokens = usage_days.completion_tokens + excluded.completion_tokens,
       request_count = usage_days.request_count + excluded.request_count,
-      success_count = usage_days.success_count + excluded.success_count`;
+      success_count = usage_days.success_count + excluded.success_count`);
 }
 
 async function addSpoolTotals(
-  tx: TransactionSql,
+  tx: SqlExecutor,
   spool: string,
   costs: ReadonlyMap<string, NanoUsd>,
 ): Promise<SettledWallet[]> {
   if (costs.size === 0) return [];
-  const rows = await tx<{ account_id: string; settled_nano: string }[]>`
+  const totals = [...costs].map(([accountId, cost]) => ({
+    account_id: accountId,
+    settled_nano: cost.toString(),
+  }));
+  const rows = await tx.execute<{ account_id: string; settled_nano: string }>(sql`
     insert into usage_spool_wallets (spool_id, account_id, settled_nano)
     select ${spool}, account_id, settled_nano
-    from unnest(${[...costs.keys()]}::uuid[], ${[...costs.values()].map(String)}::bigint[])
-      as total (account_id, settled_nano)
+    from jsonb_to_recordset(${JSON.stringify(totals)}::text::jsonb) as total (account_id uuid, settled_nano bigint)
     order by account_id
     on conflict (spool_id, account_id) do update
       set settled_nano = usage_spool_wallets.settled_nano + excluded.settled_nano
-    returning account_id, settled_nano::text`;
+    returning account_id, settled_nano::text`);
   return rows.map((row) => ({ accountId: row.account_id, spool, settledNano: row.settled_nano }));
 }

@@ -15,6 +15,8 @@ export interface LeaseDeskOptions {
   readonly holdTimeoutMs: number;
   /** A call has no answer after `holdTimeoutMs`. */
   readonly onTooSlow: () => void;
+  /** The figures in Redis are being seeded. */
+  readonly onClosed: () => void;
 }
 
 type Held = Extract<LeaseAnswer, { verdict: 'held' }>;
@@ -107,7 +109,7 @@ export class LeaseDesk {
     leasts: readonly bigint[] | undefined,
     own: readonly bigint[],
   ): Promise<LeaseAnswer | undefined> {
-    const { scripts, clock, logger, holdTimeoutMs, onTooSlow } = this.#options;
+    const { scripts, clock, logger, holdTimeoutMs, onTooSlow, onClosed } = this.#options;
     const askedAtMs = clock.monotonicMs();
     for (const { slice } of plan.uses) slice.pendingLeases += 1;
     return new Promise((resolve) => {
@@ -129,6 +131,7 @@ export class LeaseDesk {
             const used = !waiting ? undefined : answer.tookLeast ? leasts : amounts;
             this.#book(plan, answer, used, own, askedAtMs);
           } else if (waiting) putBack(plan.uses, own);
+          if (answer.verdict === 'closed') onClosed();
           if (!waiting) return;
           waiting = false;
           resolve(answer);

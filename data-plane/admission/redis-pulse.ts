@@ -79,6 +79,14 @@ export class RedisPulse {
     this.#probeOn();
   }
 
+  /** Looks whether figures are still open: a process that need not ask would not notice that Redis was wiped. */
+  async check(): Promise<void> {
+    const runId = this.#options.link.runId();
+    if (runId === undefined || this.#state !== 'quick') return;
+    const marker = await this.#options.readMarker().catch(() => runId);
+    if (marker !== runId) this.shut();
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#doubtTimer);

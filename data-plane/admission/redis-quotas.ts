@@ -103,7 +103,12 @@ class LentQuotas implements RedisQuotas {
     this.#allowance = new OutageAllowance(options.outageAllowanceNano);
     this.#link = openRedisLink(redisUrl, 'quotas', logger);
     this.#scripts = new QuotaScripts(this.#link, spoolId);
-    this.#desk = new LeaseDesk({ ...options, scripts: this.#scripts, onTooSlow: () => this.#pulse.doubt() });
+    this.#desk = new LeaseDesk({
+      ...options,
+      scripts: this.#scripts,
+      onTooSlow: () => this.#pulse.doubt(),
+      onClosed: () => this.#pulse.shut(),
+    });
     this.#pulse = new RedisPulse({
       link: this.#link,
       quickMs,
@@ -179,7 +184,6 @@ class LentQuotas implements RedisQuotas {
     size: AdmittedSize,
     answer: Exclude<LeaseAnswer, { verdict: 'held' }>,
   ): QuotaRefusal | Hold | Promise<Hold | QuotaRefusal> {
-    if (answer.verdict === 'closed') this.#pulse.shut();
     if (answer.verdict === 'closed' || answer.verdict === 'blocked') return this.#holdAway(key, size, false);
     this.counts.refused += 1;
     switch (answer.verdict) {
@@ -348,6 +352,7 @@ class LentQuotas implements RedisQuotas {
     const isQuick = this.#pulse.state === 'quick';
     this.#state.observe(elapsedMs, nowMs, isQuick);
     if (isQuick) for (const key of this.#state.activeKeys) this.#desk.declareChanged(key);
+    void this.#pulse.check();
   }
 }
 

@@ -21,6 +21,8 @@ export interface ClientField {
   readonly note?: string;
   /** Everything inside belongs to it and shares its fate. */
   readonly whole?: boolean;
+  /** Paths inside that belong to it and share its fate; others inside are not known. */
+  readonly members?: readonly string[];
   /** Values that ask for what is done anyway. */
   readonly neutral?: readonly JsonValue[];
   /** Counts only where this other field is absent. */

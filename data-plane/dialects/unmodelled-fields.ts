@@ -24,7 +24,9 @@ export function fieldTree({ fields, impliedTypes }: ClientFieldList): FieldTree 
   for (const field of fields) {
     const steps = pathSteps(field.path);
     if (steps.some((step) => step.value !== undefined)) continue;
-    for (const node of steps.reduce(nodesBehind, [root])) node.field = field;
+    const nodes = steps.reduce(nodesBehind, [root]);
+    for (const node of nodes) node.field = field;
+    for (const member of field.members ?? []) pathSteps(member).reduce(nodesBehind, nodes);
   }
   return { root, impliedTypes };
 }
@@ -100,7 +102,7 @@ class FieldWalk {
       });
       return;
     }
-    if (isJsonObject(value) && nodes.some((node) => node.members.size > 0)) this.members(value, nodes, path);
+    if (isJsonObject(value)) this.members(value, nodes, path);
   }
 
   #elementNodes(item: JsonObject, nodes: readonly FieldNode[], path: string): FieldNode[] {

@@ -24,6 +24,8 @@ export interface Exchange {
 
 const NO_HEADERS: HeaderList = [];
 const MS_PER_SECOND = 1_000;
+/** Of the client's mistakes: too slow, in conflict, too many. */
+const WORTH_REPEATING: ReadonlySet<number> = new Set([408, 409, 429]);
 const JSON_TYPE = 'application/json';
 
 export function openExchange(
@@ -54,11 +56,14 @@ export function answerFault(exchange: Exchange, refusal: Fault, extraHeaders: He
   if (refusal.retryAfterMs !== undefined) {
     headers.push('retry-after', String(Math.ceil(refusal.retryAfterMs / MS_PER_SECOND)));
   }
+  const status = refusal.relayed?.status ?? FAULTS[refusal.kind].status;
+  // Both families of SDKs obey it; without it Claude Code repeats a request with a wrong key for a minute.
+  if (status < 500 && !WORTH_REPEATING.has(status)) headers.push('x-should-retry', 'false');
   const body =
     exchange.shape === 'openai'
       ? encodeOpenAiFault(refusal)
       : encodeAnthropicFault(refusal, exchange.publicId);
-  exchange.writer.respond(refusal.relayed?.status ?? FAULTS[refusal.kind].status, headers, body);
+  exchange.writer.respond(status, headers, body);
 }
 
 /** Logs a bug that surfaced in `exchange` and gives the fault to answer with; the client learns only its request id. */

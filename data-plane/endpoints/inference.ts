@@ -78,6 +78,7 @@ export class InferenceEndpoint {
     const presented = callerOf(this.#gateway, exchange, this.#dialect.keyPreference);
     const caller = authenticate(presented, snapshot, clock.nowMs());
     if (isFault(caller)) {
+      this.#gateway.counts.strangers += 1;
       answerFault(exchange, caller);
       return;
     }
@@ -150,12 +151,15 @@ export class InferenceEndpoint {
     const effortFault = checkReasoningEffort(request, model, dialect.effortParam);
     if (effortFault !== undefined) return effortFault;
     const price = priceAt(model.prices, clock.nowMs());
-    const attempts = planAttempts(model, dialect.forwardProtocol, random);
-    if (price === undefined || attempts.length === 0 || !spool.accepting) return unavailable(request.model);
+    if (price === undefined || model.routes.length === 0 || !spool.accepting)
+      return unavailable(request.model);
     const body = new RequestBody(dialect, bytes);
     // The best route speaks the client's dialect if any does: otherwise a body that cannot be understood is refused here.
-    const understood = attempts.some((route) => isForwarded(dialect, route)) ? undefined : body.understand();
+    const isNative = model.routes.some((route) => isForwarded(dialect, route));
+    const understood = isNative ? undefined : body.understand();
     if (isFault(understood)) return understood;
+    const callsFunctions = (understood?.turn.tools.length ?? 0) > 0;
+    const attempts = planAttempts(model, dialect.forwardProtocol, random, callsFunctions);
     const mediaFault = await judgeMedia(this.#gateway, exchange, request);
     if (mediaFault !== undefined) return mediaFault;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');

@@ -6,28 +6,48 @@ const MAX_ATTEMPTS = 4;
 
 /**
  * The routes to try for a model, best first: those whose upstream speaks the client's own `protocol`, then by priority, and
- * by weighted lot among equals, so that load spreads. `random` yields numbers in [0, 1).
+ * by weighted lot among equals, so that load spreads. `random` yields numbers in [0, 1). With `callsFunctions`, a protocol in
+ * which the provider is known to refuse them gives way to its twin.
  */
 export function planAttempts(
   model: CompiledModel,
   protocol: ProviderProtocol | undefined,
   random: () => number,
+  callsFunctions = false,
 ): readonly CompiledRoute[] {
   const { routes } = model;
   if (routes.length <= 1) return routes;
   const isNative = (route: CompiledRoute): boolean => route.upstream.protocol === protocol;
   const natives = routes.filter(isNative);
-  const others = routes.filter((route) => !isNative(route));
+  const others = routes.filter(
+    (route) => !isNative(route) && !(callsFunctions && hasBetterTwinForCalls(route, routes)),
+  );
   return withoutTwins([...drawAll(natives, random), ...drawAll(others, random)]).slice(0, MAX_ATTEMPTS);
 }
 
 /** A second protocol of the same endpoint and credential is no second chance: only the better one is tried. */
 function withoutTwins(routes: readonly CompiledRoute[]): CompiledRoute[] {
-  const isTwin = (left: CompiledRoute, right: CompiledRoute): boolean =>
+  return routes.filter((route, index) => !routes.slice(0, index).some((earlier) => isTwin(earlier, route)));
+}
+
+function isTwin(left: CompiledRoute, right: CompiledRoute): boolean {
+  return (
     left.upstream.origin === right.upstream.origin &&
     left.upstream.credential === right.upstream.credential &&
-    left.upstream.protocol !== right.upstream.protocol;
-  return routes.filter((route, index) => !routes.slice(0, index).some((earlier) => isTwin(earlier, route)));
+    left.upstream.protocol !== right.upstream.protocol
+  );
+}
+
+/** OpenAI's models from GPT-5.2 on think unless told not to, and take no function tools with it over Chat. */
+const REASONS_WITH_CALLS_OVER_RESPONSES = /^gpt-(5\.[2-9]|[6-9])/;
+
+function hasBetterTwinForCalls(route: CompiledRoute, routes: readonly CompiledRoute[]): boolean {
+  return (
+    route.upstream.protocol === 'chat' &&
+    route.upstream.vendor === 'openai' &&
+    REASONS_WITH_CALLS_OVER_RESPONSES.test(route.providerModel) &&
+    routes.some((other) => other.upstream.protocol === 'responses' && isTwin(route, other))
+  );
 }
 
 function drawAll(routes: readonly CompiledRoute[], random: () => number): CompiledRoute[] {

@@ -81,6 +81,13 @@ export class SpoolAdoption {
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
   }
 
+  /** Records of ended processes that Postgres has not committed yet. */
+  get backlog(): number {
+    let backlog = 0;
+    for (const { shipper } of this.#adopted.values()) backlog += shipper.backlog;
+    return backlog;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
     for (const { shipper, files } of this.#adopted.values()) {

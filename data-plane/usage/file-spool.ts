@@ -6,6 +6,8 @@ import { createIdMinter } from '#shared/identifiers.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import { claimSpool, SpoolAdoption } from './adopt-spools.ts';
+import { BacklogAge } from './backlog-age.ts';
+import { RequestCounts } from './request-counts.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
 import type { UsageSpool } from './usage-spool.ts';
@@ -32,11 +34,19 @@ export interface FileSpool extends UsageSpool {
   appendLine(line: string, onSpooled: () => void): void;
   /** Records not yet committed by Postgres. */
   readonly backlog: number;
+  /** How long the oldest of them has waited, ms; 0 when there is none. */
+  readonly backlogAgeMs: number;
+  /** Records not yet committed, of this process and of those whose spools it has adopted. */
+  readonly adoptedBacklog: number;
+  /** On disk, this process's own. */
+  readonly bytes: number;
+  readonly counts: RequestCounts;
   /** Writes what is queued, ships for at most `deadlineMs`, and lets go of the directory. */
   close(deadlineMs: number): Promise<void>;
 }
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
+const RETRY_WRITE_MS = 1_000;
 
 /** Opens a new spool for this process and starts shipping it, and those that earlier processes of its slot left behind. */
 export function openFileSpool(options: FileSpoolOptions): FileSpool {
@@ -53,7 +63,11 @@ class SlotSpool implements FileSpool {
   #queuedLines: string[] = [];
   #queuedCallbacks: (() => void)[] = [];
   #flushScheduled: NodeJS.Immediate | undefined;
-  #broken = false;
+  /** Lines that the disk would not take; new requests are refused until it does. */
+  #unwritten: string[] = [];
+  #retryTimer: NodeJS.Timeout | undefined;
+  readonly #age = new BacklogAge();
+  readonly counts = new RequestCounts();
 
   constructor(options: FileSpoolOptions) {
     this.#options = options;
@@ -72,14 +86,27 @@ class SlotSpool implements FileSpool {
   }
 
   get accepting(): boolean {
-    return !this.#broken && this.#files.bytes < this.#options.capacityBytes;
+    return this.#unwritten.length === 0 && this.#files.bytes < this.#options.capacityBytes;
   }
 
   get backlog(): number {
     return this.#shipper.backlog;
   }
 
+  get backlogAgeMs(): number {
+    return this.#age.ageMs(this.#shipper.confirmed, this.#files.last, this.#options.clock.monotonicMs());
+  }
+
+  get adoptedBacklog(): number {
+    return this.#adoption.backlog;
+  }
+
+  get bytes(): number {
+    return this.#files.bytes;
+  }
+
   append(record: UsageRecord, onSpooled: () => void): void {
+    this.counts.add(record);
     this.appendLine(JSON.stringify(record), onSpooled);
   }
 
@@ -91,6 +118,8 @@ class SlotSpool implements FileSpool {
 
   async close(deadlineMs: number): Promise<void> {
     if (this.#flushScheduled !== undefined) this.#flush();
+    clearInterval(this.#retryTimer);
+    this.#retryUnwritten();
     await Promise.all([this.#shipper.drain(deadlineMs), this.#adoption.close()]);
     this.#files.close();
     this.#link.close();
@@ -108,17 +137,39 @@ class SlotSpool implements FileSpool {
   }
 
   #write(lines: readonly string[]): void {
+    if (this.#unwritten.length > 0) {
+      this.#unwritten.push(...lines);
+      return;
+    }
     const first = this.#files.last + 1;
     try {
       this.#files.append(`${lines.join('\n')}\n`, lines.length, this.#options.durable);
     } catch (error) {
-      this.#broken = true;
-      this.#options.logger.fatal(
-        { reason: String(error), records: lines.length },
-        'The usage spool cannot be written: new requests are refused until this process restarts',
-      );
+      this.#hold(lines, error);
       return;
     }
+    this.#age.added(first, this.#options.clock.monotonicMs());
     for (const [index, text] of lines.entries()) this.#shipper.remember({ sequence: first + index, text });
+  }
+
+  /** A full disk is no reason to lose what requests under way have cost: it is written as soon as there is room again. */
+  #hold(lines: readonly string[], error: unknown): void {
+    this.#unwritten = [...lines];
+    this.#options.logger.fatal(
+      { reason: String(error), records: lines.length },
+      'The usage spool cannot be written: new requests are refused until it can',
+    );
+    this.#retryTimer ??= setInterval(() => this.#retryUnwritten(), RETRY_WRITE_MS);
+  }
+
+  #retryUnwritten(): void {
+    const lines = this.#unwritten;
+    if (lines.length === 0) return;
+    this.#unwritten = [];
+    this.#write(lines);
+    if (this.#unwritten.length > 0) return;
+    clearInterval(this.#retryTimer);
+    this.#retryTimer = undefined;
+    this.#options.logger.info({ records: lines.length }, 'The usage spool can be written again');
   }
 }

@@ -2,6 +2,7 @@ import {
   closeSync,
   fdatasyncSync,
   fstatSync,
+  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -35,6 +36,7 @@ export class SpoolFiles {
   readonly #segmentBytes: number;
   readonly #segments: Segment[] = [];
   #descriptor: number | undefined;
+  #readLast: { readonly path: string; readonly texts: readonly string[] } | undefined;
   #bytes = 0;
 
   /** Opens an existing or new spool directory. Lines already there are kept and counted. */
@@ -72,12 +74,20 @@ export class SpoolFiles {
     return this.#bytes;
   }
 
-  /** Appends `count` whole lines in one write. Throws what the file system throws. */
+  /** Appends `count` whole lines in one write. Throws what the file system throws; then nothing was appended. */
   append(lines: string, count: number, durable: boolean): void {
     const segment = this.#openSegment();
-    const written = writeSync(this.#descriptor ?? -1, lines);
-    if (written !== Buffer.byteLength(lines)) throw new Error('Short write to the usage spool');
-    if (durable && this.#descriptor !== undefined) fdatasyncSync(this.#descriptor);
+    const descriptor = this.#descriptor ?? -1;
+    let written = 0;
+    try {
+      written = writeSync(descriptor, lines);
+      if (written !== Buffer.byteLength(lines)) throw new Error('Short write to the usage spool');
+      if (durable) fdatasyncSync(descriptor);
+    } catch (error) {
+      // Half a line would run into the next one.
+      ftruncateSync(descriptor, segment.bytes);
+      throw error;
+    }
     segment.lines += count;
     segment.bytes += written;
     this.#bytes += written;
@@ -90,12 +100,20 @@ export class SpoolFiles {
     for (const segment of this.#segments) {
       if (found.length === limit) break;
       if (segment.first + segment.lines <= sequence) continue;
-      const texts = readFileSync(segment.path, 'utf8').split('\n');
+      const texts = this.#linesOf(segment);
       const skip = Math.max(0, sequence - segment.first);
       for (let index = skip; index < segment.lines && found.length < limit; index += 1)
         found.push({ sequence: segment.first + index, text: texts[index] ?? '' });
     }
     return found;
+  }
+
+  /** A backlog is shipped a few hundred lines at a time: the segment at hand is not read from disk again for each. */
+  #linesOf(segment: Segment): readonly string[] {
+    const { path, lines } = segment;
+    if (this.#readLast?.path !== path || this.#readLast.texts.length < lines)
+      this.#readLast = { path, texts: readFileSync(path, 'utf8').split('\n').slice(0, lines) };
+    return this.#readLast.texts;
   }
 
   /** Deletes the segments whose every line is at or below `confirmed`, except the one being written. */
@@ -106,6 +124,7 @@ export class SpoolFiles {
       // The newest segment stays: an empty directory would forget how far the numbers went.
       if (next === undefined) return;
       rmSync(oldest.path, { force: true });
+      if (this.#readLast?.path === oldest.path) this.#readLast = undefined;
       this.#bytes -= oldest.bytes;
       this.#segments.shift();
     }

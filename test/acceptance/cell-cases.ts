@@ -4,6 +4,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { type ClientName, openClient } from '#test/data-plane/support/loop-clients.ts';
 import { type Customer, newCustomer, type Outside } from './outside.ts';
 
 /** Models of the catalog by the protocol that the sandbox answers them in. */
@@ -16,6 +17,11 @@ const MODELS = {
 
 const schema = { type: 'object' as const, properties: { city: { type: 'string' } }, required: ['city'] };
 const QUESTION = "What's the weather in Lisbon?";
+
+const CITIES = ['Lisbon', 'Oslo', 'Quito', 'Hanoi'];
+const FIVE_STEPS = CITIES.map((city) => `sandbox:call:get_weather {"city":"${city}"}`).join('\n');
+const CLIENTS: readonly ClientName[] = ['chat', 'responses', 'messages'];
+const LOOPS = CLIENTS.flatMap((client) => [false, true].map((stream) => ({ client, stream })));
 
 /** Every client dialect on every provider protocol: text, streams and a loop of tool calls, as the official SDKs see them. */
 export function cellCases(outside: () => Outside): void {
@@ -159,6 +165,23 @@ export function cellCases(outside: () => Outside): void {
       expect(second.content).toMatchObject([{ type: 'text', text: expect.stringContaining('18') }]);
     });
 
+    // The sandbox refuses reasoning state that does not come back as it was.
+    it.each(LOOPS)(
+      'runs five steps of thinking and calling for a $client client, streamed: $stream',
+      async ({ client, stream }) => {
+        const target = { url: outside().product.access.dataPlaneUrl, secret: customer.apiKey };
+        const conversation = openClient(target, client, stream, FIVE_STEPS);
+        for (const city of CITIES) {
+          const { calls } = await conversation.next(model);
+          expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
+          conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
+        }
+        const last = await conversation.next(model);
+        expect(last.calls).toEqual([]);
+        expect(last.text).toContain('18');
+      },
+    );
+
     it('counts the tokens of a Messages request, marked where it is an estimate', async () => {
       const messages = [{ role: 'user' as const, content: 'Say this is a test '.repeat(50) }];
       const { data, response } = await anthropic.messages.countTokens({ model, messages }).withResponse();
@@ -184,4 +207,27 @@ export function cellCases(outside: () => Outside): void {
       expect(customer.apiKey).toMatch(/^cm-/);
     });
   });
+
+  it.each(LOOPS)(
+    'a conversation goes on with every next model where it was, for a $client client, streamed: $stream',
+    async ({ client, stream }) => {
+      const { apiKey } = await newCustomer(outside(), { rpmLimit: 1_000, tpmLimit: 10_000_000 });
+      const target = { url: outside().product.access.dataPlaneUrl, secret: apiKey };
+      const conversation = openClient(target, client, stream, FIVE_STEPS);
+      const models = Object.values(MODELS);
+      for (const [step, city] of CITIES.entries()) {
+        const { calls } = await conversation.next(models[step] ?? '');
+        expect(calls.map((call) => call.arguments)).toEqual([{ city }]);
+        conversation.giveResults(calls.map(({ id }) => ({ id, output: '18 degrees and sunny' })));
+      }
+      for (const model of models) {
+        const answer = await conversation.next(model);
+        // Whatever it takes another question for, the conversation so far was no hindrance.
+        expect(answer.text !== '' || answer.calls.length > 0).toBe(true);
+        expect(answer.dropped).toBeTruthy();
+        conversation.giveResults(answer.calls.map(({ id }) => ({ id, output: '20 degrees' })));
+        if (answer.calls.length === 0) conversation.say('And again?');
+      }
+    },
+  );
 }

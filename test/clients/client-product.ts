@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-// A package of its own has no `#` names, so this is the one file that reaches over to the tests of the product.
+// A package of its own has no `#` names: relative paths lead to the tests of the product.
 import { type ControlApi, controlApi } from '../acceptance/control-api.ts';
 import { type Customer, newCustomer } from '../acceptance/outside.ts';
 import { type RunningProduct, startProduct } from '../acceptance/running-product.ts';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { hasRecordings } from '../dialects/provider-recordings.ts';
 import { type ClientProduct, openClientProduct } from './client-product.ts';
+import { guideProgramCases, guideShellCases } from './guide-cases.ts';
 import { missingTree } from './installed.ts';
 import { openResponsesCases } from './open-responses-cases.ts';
 
@@ -21,6 +22,8 @@ afterAll(() => opened?.close(), START_TIMEOUT_MS);
 const reason = hasRecordings ? '' : ' (skipped: needs CROSSMODEL_SHARED)';
 describe.skipIf(!hasRecordings)(`the compliance suite${reason}`, () => openResponsesCases(current));
 
+guideShellCases(current);
+
 describe.skipIf(missing !== undefined)(`client libraries${missing ? ` (${missing})` : ''}`, async () => {
   if (missing !== undefined) return;
   const { vercelAiCases } = await import('./vercel-ai-cases.ts');
@@ -31,4 +34,5 @@ describe.skipIf(missing !== undefined)(`client libraries${missing ? ` (${missing
   openaiAgentsCases(current);
   langchainCases(current);
   officialSdkCases(current);
+  guideProgramCases(current);
 });

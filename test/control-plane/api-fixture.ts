@@ -66,7 +66,12 @@ export interface TestApi {
 
 /** The real API on a port of its own, with the test file's Postgres and Redis, the seeded catalog and an operator. */
 export async function startTestApi(
-  options: { development?: boolean; strictSignIn?: boolean; billing?: BillingSettings } = {},
+  options: {
+    development?: boolean;
+    strictSignIn?: boolean;
+    costPerMinute?: number;
+    billing?: BillingSettings;
+  } = {},
 ): Promise<TestApi> {
   const statements: string[] = [];
   const logLines: string[] = [];
@@ -102,7 +107,16 @@ export async function startTestApi(
     options.billing ?? null,
   );
   const server = await startApiServer(
-    { database, redis: link.client, sealingKey, mailbox, rateLimiter, signIn, ...payments.resources },
+    {
+      database,
+      redis: link.client,
+      sealingKey,
+      mailbox,
+      rateLimiter,
+      signIn,
+      costPerMinute: options.costPerMinute ?? 10_000_000,
+      ...payments.resources,
+    },
     {
       routes: payments.routes,
       development,

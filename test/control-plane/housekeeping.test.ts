@@ -23,7 +23,12 @@ describe('housekeeping', () => {
       values (${randomUUID()}, ${randomUUID()}, 'accountCreate', 'd', 's', now() + ${expiry}::interval)`;
     await answer('-1 second');
     await answer('1 hour');
-    await startHousekeeping(clients, clockAt(Date.UTC(2035, 3, 9)), pino({ level: 'silent' })).close();
+    await startHousekeeping({
+      clients,
+      clock: clockAt(Date.UTC(2035, 3, 9)),
+      logger: pino({ level: 'silent' }),
+      usageRetentionMonths: 0,
+    }).close();
     const partitions = await sql`
       select relname from pg_class where relname like 'usage_records_2035%' and relkind = 'r' order by relname`;
     expect(partitions.map((row) => row.relname)).toEqual([
@@ -43,8 +48,8 @@ describe('housekeeping', () => {
     const clock = clockAt(Date.UTC(2036, 3, 9));
     const logger = pino({ level: 'silent' });
     await Promise.all([
-      startHousekeeping(clients, clock, logger).close(),
-      startHousekeeping(clients, clock, logger).close(),
+      startHousekeeping({ clients, clock, logger, usageRetentionMonths: 0 }).close(),
+      startHousekeeping({ clients, clock, logger, usageRetentionMonths: 0 }).close(),
     ]);
     await reader`rollback`;
     reader.release();
@@ -57,7 +62,7 @@ describe('housekeeping', () => {
     const lines: string[] = [];
     const logger = pino({}, { write: (line: string) => void lines.push(line) });
     const gone = openDatabase('postgres://nobody@127.0.0.1:1/nothing', { max: 1, applicationName: 'test' });
-    await startHousekeeping(gone, clockAt(0), logger).close();
+    await startHousekeeping({ clients: gone, clock: clockAt(0), logger, usageRetentionMonths: 0 }).close();
     await gone.close();
     expect(lines.join('')).toContain('ECONNREFUSED');
   });

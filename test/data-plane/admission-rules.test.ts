@@ -192,6 +192,36 @@ describe('the plan of attempts', () => {
     expect(plan([route('a', 0, 1, 'gemini'), route('b', 1, 1)], () => 0)).toEqual(['b']);
   });
 
+  it('takes function calls to models that refuse them over chat by the other protocol of the same endpoint', () => {
+    const upstream = (protocol: 'chat' | 'responses', vendor: string) =>
+      testUpstream('http://127.0.0.1:1', { protocol, vendor });
+    const protocolFor = (providerModel: string, callsFunctions: boolean, vendor = 'openai') => {
+      const routes = (['chat', 'responses'] as const).map((protocol, priority) => ({
+        upstream: upstream(protocol, vendor),
+        providerModel,
+        priority,
+        weight: 1,
+      }));
+      const plan = planAttempts(
+        { config: testModel(), prices: [], routes },
+        'messages',
+        () => 0,
+        callsFunctions,
+      );
+      return plan.map((each) => each.upstream.protocol);
+    };
+    expect(protocolFor('gpt-5.6-terra', true)).toEqual(['responses']);
+    expect(protocolFor('gpt-6-sol', true)).toEqual(['responses']);
+    expect(protocolFor('gpt-5.6-terra', false)).toEqual(['chat']);
+    expect(protocolFor('gpt-5-mini', true)).toEqual(['chat']);
+    expect(protocolFor('gpt-5.6-terra', true, 'openrouter')).toEqual(['chat']);
+    const chatOnly = [
+      { upstream: upstream('chat', 'openai'), providerModel: 'gpt-6-sol', priority: 0, weight: 1 },
+    ];
+    const model = { config: testModel(), prices: [], routes: chatOnly };
+    expect(planAttempts(model, 'messages', () => 0, true)).toHaveLength(1);
+  });
+
   it('stops after four', () => {
     expect(
       plan(

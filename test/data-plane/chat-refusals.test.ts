@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { fault } from '#shared/fault.ts';
+import { type Fault, fault } from '#shared/fault.ts';
 import {
   type GatewayUnderTest,
   MODEL_ID,
@@ -220,6 +220,16 @@ describe('a request that may not be admitted', () => {
     const answer = await post(request);
     expect(answer).toMatchObject(openai(429, 'rate_limit_error', 'rate_limit_exceeded', message));
     expect(answer.headers.get('retry-after')).toBe('2');
+  });
+
+  it('is told when repeating it is of no use', async () => {
+    const advice = async (refusal: Fault) => {
+      gateway.quotas.refusal = refusal;
+      return (await post(request)).headers.get('x-should-retry');
+    };
+    expect(await advice(fault('insufficient_balance', 'Recharge.'))).toBe('false');
+    expect(await advice(fault('rate_limit_exceeded', 'Too many.', { retryAfterMs: 1_200 }))).toBeNull();
+    expect(await advice(fault('model_unavailable', 'Balances cannot be checked.'))).toBeNull();
   });
 
   it('is refused while usage cannot be recorded', async () => {

@@ -10,7 +10,7 @@ import { UsageTotalsPublisher } from '#control-plane/usage/publish-usage-totals.
 import { type FileSpool, openFileSpool } from '#data-plane/usage/file-spool.ts';
 import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
 import { openDatabase } from '#db/client.ts';
-import { systemClock } from '#shared/clock.ts';
+import { type Clock, systemClock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { billedRecord, createBillableAccount } from '#test/setup/billing-fixtures.ts';
@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-function openSpool(slot: number, slotCount = slot + 1): FileSpool {
+function openSpool(slot: number, slotCount = slot + 1, clock: Clock = systemClock): FileSpool {
   return openFileSpool({
     redisUrl,
     home,
@@ -36,7 +36,7 @@ function openSpool(slot: number, slotCount = slot + 1): FileSpool {
     slotCount,
     capacityBytes: 1_000_000,
     durable: false,
-    clock: systemClock,
+    clock,
     logger,
   });
 }
@@ -159,6 +159,84 @@ describe('the way of a record from spool to ledger', () => {
     await spool.close(1_000);
     await ingest.close();
   }, 30_000);
+
+  it('keeps what a failing disk would not take, refuses new requests, and writes it once the disk works', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const spool = openSpool(0);
+    // A directory where the first file belongs is a disk that takes nothing.
+    const obstacle = join(home, 'spool', spool.id, `${'1'.padStart(16, '0')}.jsonl`);
+    mkdirSync(obstacle);
+    const records = [billedRecord(account), billedRecord(account)];
+    for (const record of records)
+      await new Promise<void>((resolve) => {
+        spool.append(record, resolve);
+      });
+    expect(spool.accepting).toBe(false);
+    rmSync(obstacle, { recursive: true });
+    await expect.poll(() => spool.accepting, { timeout: 10_000 }).toBe(true);
+    const ingest = await startIngest();
+    await expect
+      .poll(() => bookedRequests(account.accountId), { timeout: 20_000 })
+      .toEqual(records.map(({ requestId }) => requestId));
+    await spool.close(1_000);
+    await ingest.close();
+  });
+
+  it('books neighbouring batches together, whatever else lies in the stream and in whatever order', async () => {
+    const account = await createBillableAccount(clients.sql);
+    const records = Array.from({ length: 6 }, () => billedRecord(account));
+    const send = (
+      from: number,
+      to: number,
+      lines = records.slice(from - 1, to).map((each) => JSON.stringify(each)),
+    ) =>
+      redis.xadd(
+        redisKeys.usageStream,
+        '*',
+        'spool',
+        'by-hand',
+        'from',
+        from,
+        'to',
+        to,
+        'lines',
+        lines.join('\n'),
+      );
+    await send(5, 6);
+    await send(1, 2);
+    // Says that it has two lines, and has three: it must not shift what its neighbours say.
+    await send(3, 4, ['{}', '{}', '{}']);
+    await send(1, 2);
+    await send(3, 4);
+    const ingest = await startIngest();
+    await expect
+      .poll(() => bookedRequests(account.accountId), { timeout: 20_000 })
+      .toEqual(records.map(({ requestId }) => requestId));
+    await expect.poll(() => redis.xlen(redisKeys.usageStream), { timeout: 20_000 }).toBe(0);
+    expect(await redis.hget(redisKeys.usageConfirmed, 'by-hand')).toBe('6');
+    await ingest.close();
+  });
+
+  it('knows how much waits for Postgres, since when, and how requests ended', async () => {
+    const account = await createBillableAccount(clients.sql);
+    let nowMs = 1_000;
+    const clock = { nowMs: () => systemClock.nowMs(), monotonicMs: () => nowMs };
+    const spool = openSpool(0, 1, clock);
+    expect(spool.backlogAgeMs).toBe(0);
+    const refused = { status: 'error', errorCode: 'rate_limit_exceeded', count: 3 } as const;
+    for (const record of [billedRecord(account), billedRecord(account, {}, refused)])
+      await new Promise<void>((resolve) => {
+        spool.append(record, resolve);
+      });
+    nowMs += 7_000;
+    expect(spool.backlogAgeMs).toBe(7_000);
+    expect(spool.backlog).toBe(2);
+    expect([...spool.counts.endings()]).toEqual([
+      { dialect: 'chat', status: 'success', code: '', count: 1 },
+      { dialect: 'chat', status: 'error', code: 'rate_limit_exceeded', count: 3 },
+    ]);
+    await spool.close(0);
+  });
 
   it('refuses new requests when the spool is full', async () => {
     const account = await createBillableAccount(clients.sql);

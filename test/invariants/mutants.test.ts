@@ -30,11 +30,11 @@ async function brokenBy(
 describe('the simulation catches', { timeout: 180_000 }, () => {
   it('a settlement of the batch instead of the rows that were new', async () => {
     const mutant: Mutant = {
-      file: 'control-plane/usage/settle-usage.ts',
+      file: 'control-plane/usage/insert-usage-rows.ts',
       replacements: [
         {
-          shipped: 'inserted.size === records.length ? records : firstOfEach(records, inserted)',
-          planted: 'records',
+          shipped: 'return records.filter((record) => ids.delete(record.requestId));',
+          planted: 'return records;',
         },
       ],
     };

@@ -27,9 +27,13 @@ const FOLDER_PREFIX = 'crossmodel-test-';
 const ABANDONED_AFTER_MS = 60_000;
 const SILENT: Progress = { note: () => undefined, step: () => () => undefined };
 
-/** A Postgres and a Redis of our own, in a new folder, as fast as they can be when nothing has to last. */
+/**
+ * A Postgres and a Redis of our own, in a new folder: as fast as they can be when nothing has to last, or `durable` as the
+ * product runs them.
+ */
 export async function startThrowAwayStores(
   environment: Readonly<NodeJS.ProcessEnv>,
+  durable = false,
 ): Promise<ThrowAwayStores> {
   removeAbandonedFolders();
   const folder = await mkdtemp(path.join(tmpdir(), FOLDER_PREFIX));
@@ -54,13 +58,13 @@ export async function startThrowAwayStores(
         repositoryRoot: REPOSITORY_ROOT,
         folder,
         logFile: path.join(folder, 'postgres.log'),
-        durable: false,
+        durable,
       }),
       prepareRedis({
         program: findRedisProgram(environment) ?? (await installRedis(environment)),
         folder,
         logFile: path.join(folder, 'redis.log'),
-        durable: false,
+        durable,
         databases: REDIS_DATABASES,
       }),
     ]);

@@ -1,10 +1,12 @@
 import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import type { AnswerIdentity } from '#data-plane/dialects/codec.ts';
+import { completeLogprob } from '#data-plane/dialects/logprob.ts';
 import { packCallId } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 import type { TurnEvent } from '#data-plane/dialects/turn-event.ts';
 import { customToolNames, unwrappedInput } from './custom-calls.ts';
 import { speaksLegacyFunctions } from './decode-request.ts';
+import { drawnImage } from './drawn-images.ts';
 import { encodeDetail } from './reasoning-details.ts';
 import { CLIENT_FINISH_REASONS } from './wire.ts';
 
@@ -71,7 +73,7 @@ export class AnswerDeltas {
         this.#end(event.index);
         return;
       case 'native_part':
-        if (event.family === 'chat') this.#passOn(event.choice, event.value);
+        this.#native(event);
         return;
       default:
         return;
@@ -195,9 +197,12 @@ export class AnswerDeltas {
   }
 
   /** Audio, images and the like go as they came; content is text in this dialect, whatever a provider put there. */
-  #passOn(choice: number, value: JsonObject): void {
-    const { content: _, ...delta } = value;
-    if (Object.keys(delta).length > 0) this.#emit(choice, delta, null);
+  #native(event: Extract<TurnEvent, { kind: 'native_part' }>): void {
+    const { choice, family, value } = event;
+    const image = drawnImage(event);
+    const { content: _, ...own } = value;
+    if (image !== undefined) this.#emit(choice, { images: [image] }, null);
+    else if (family === 'chat' && Object.keys(own).length > 0) this.#emit(choice, own, null);
   }
 
   /** Clients parse arguments as JSON, so a call without any gets an empty object. */
@@ -230,23 +235,4 @@ function logprobsOf(field: 'content' | 'refusal', entries: readonly JsonObject[]
   if (entries === undefined) return null;
   const other = field === 'content' ? 'refusal' : 'content';
   return { [field]: entries.map(completeLogprob), [other]: null };
-}
-
-/** The schema requires every field, also where the provider gave none. */
-function completeLogprob(entry: JsonObject): JsonObject {
-  const top = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
-  return {
-    ...tokenLogprob(entry),
-    top_logprobs: top.map((item) =>
-      tokenLogprob(typeof item === 'object' && item !== null ? (item as JsonObject) : {}),
-    ),
-  };
-}
-
-function tokenLogprob(entry: JsonObject): JsonObject {
-  return {
-    token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : -9999,
-    bytes: Array.isArray(entry.bytes) ? entry.bytes : null,
-  };
 }

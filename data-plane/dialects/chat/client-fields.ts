@@ -3,6 +3,14 @@ import { type ClientFieldList, clientFields } from '#data-plane/dialects/client-
 const whole = { whole: true } as const;
 const beyondSchema = { beyondSchema: true } as const;
 const wholeBeyondSchema = { whole: true, beyondSchema: true } as const;
+const cacheControl = { members: ['type', 'ttl'], beyondSchema: true } as const;
+const GRAMMAR_MEMBERS = ['type', 'grammar.syntax', 'grammar.definition'];
+const ALLOWED_MEMBERS = [
+  'allowed_tools.mode',
+  'allowed_tools.tools[].function.name',
+  'allowed_tools.tools[].custom.name',
+  'allowed_tools.tools[].name',
+];
 
 /** Parameters of a Chat Completions request. */
 const PARAMETERS = clientFields([
@@ -74,24 +82,24 @@ const TOOLS = clientFields([
   ['tools[function].function.description', 'tools.function'],
   ['tools[function].function.parameters', 'tools.function', whole],
   ['tools[function].function.strict', 'tools.function.strict'],
-  ['tools[function].cache_control', 'cache_control', wholeBeyondSchema],
+  ['tools[function].cache_control', 'cache_control', cacheControl],
   ['tools[custom]', 'tools.custom'],
   ['tools[custom].custom', 'structure'],
   ['tools[custom].custom.name', 'tools.custom'],
   ['tools[custom].custom.description', 'tools.custom'],
-  ['tools[custom].custom.format', 'tools.custom.format', whole],
+  ['tools[custom].custom.format', 'tools.custom.format', { members: GRAMMAR_MEMBERS }],
   ['tool_choice', 'structure'],
   ['tool_choice=auto', 'tool_choice.auto'],
   ['tool_choice=none', 'tool_choice.none'],
   ['tool_choice=required', 'tool_choice.required'],
-  ['tool_choice(function)', 'tool_choice.tool', whole],
-  ['tool_choice(custom)', 'tool_choice.tool', whole],
-  ['tool_choice(allowed_tools)', 'tool_choice.allowed', whole],
+  ['tool_choice(function)', 'tool_choice.tool', { members: ['function.name', 'name'] }],
+  ['tool_choice(custom)', 'tool_choice.tool', { members: ['custom.name', 'name'] }],
+  ['tool_choice(allowed_tools)', 'tool_choice.allowed', { members: ALLOWED_MEMBERS }],
   ['functions', 'structure'],
   ['functions[].name', 'tools.function'],
   ['functions[].description', 'tools.function'],
   ['functions[].parameters', 'tools.function', whole],
-  ['function_call', 'tool_choice.tool', { whole: true, yieldsTo: 'tool_choice' }],
+  ['function_call', 'tool_choice.tool', { members: ['name'], yieldsTo: 'tool_choice' }],
 ]);
 
 const MESSAGES = clientFields([
@@ -110,16 +118,16 @@ const MESSAGES = clientFields([
   ['messages[].content[image_url].image_url', 'content.image'],
   ['messages[].content[image_url].image_url.url', 'content.image'],
   ['messages[].content[image_url].image_url.detail', 'content.image.detail', { neutral: ['auto'] }],
-  ['messages[].content[input_audio].input_audio', 'content.audio', whole],
+  ['messages[].content[input_audio].input_audio', 'content.audio', { members: ['data', 'format'] }],
   ['messages[].content[file].file', 'structure'],
   ['messages[].content[file].file.file_data', 'content.document'],
   ['messages[].content[file].file.filename', 'content.document.title'],
   ['messages[].content[file].file.file_id', 'file_id.openai'],
-  ['messages[].content[video_url].video_url', 'content.video', wholeBeyondSchema],
+  ['messages[].content[video_url].video_url', 'content.video', { members: ['url'], beyondSchema: true }],
   ['messages[].content[video].video', 'content.image', wholeBeyondSchema],
   ['messages[].content[thinking].thinking', 'reasoning.text', wholeBeyondSchema],
-  ['messages[].content[].prompt_cache_breakpoint', 'cache_control', whole],
-  ['messages[].content[].cache_control', 'cache_control', wholeBeyondSchema],
+  ['messages[].content[].prompt_cache_breakpoint', 'cache_control', { members: ['mode'] }],
+  ['messages[].content[].cache_control', 'cache_control', cacheControl],
   ['messages[assistant].refusal', 'refusal'],
   [
     'messages[assistant].audio',
@@ -136,8 +144,12 @@ const MESSAGES = clientFields([
   ['messages[assistant].tool_calls[custom].custom', 'tool_call.custom'],
   ['messages[assistant].tool_calls[custom].custom.name', 'tool_call.custom'],
   ['messages[assistant].tool_calls[custom].custom.input', 'tool_call.custom'],
-  ['messages[assistant].function_call', 'tool_call.legacy', { whole: true, yieldsTo: 'tool_calls' }],
-  ['messages[].cache_control', 'cache_control', wholeBeyondSchema],
+  [
+    'messages[assistant].function_call',
+    'tool_call.legacy',
+    { members: ['name', 'arguments'], yieldsTo: 'tool_calls' },
+  ],
+  ['messages[].cache_control', 'cache_control', cacheControl],
   ['messages[assistant].reasoning_content', 'reasoning.text', beyondSchema],
   ['messages[assistant].reasoning', 'reasoning.text', beyondSchema],
   ['messages[assistant].reasoning_details', 'structure', beyondSchema],

@@ -190,7 +190,7 @@ const QWEN: ProviderTraits = {
     frequency_penalty: unknownThere,
     user: unknownThere,
     top_k: mapped('`top_k`'),
-    cache_control: mapped('`cache_control` on the text part'),
+    cache_control: mapped('`cache_control` on text parts, elsewhere dropped'),
     'content.video': mapped('`video_url`'),
   },
 };
@@ -253,7 +253,7 @@ const OPENROUTER: ProviderTraits = {
     ...openAiOnly,
     top_k: mapped('`top_k`'),
     verbosity: mapped('`verbosity`'),
-    cache_control: mapped('`cache_control` on the text part'),
+    cache_control: mapped('`cache_control` on text parts, elsewhere dropped'),
     'content.document.url': mapped('`file.file_data`'),
     'content.video': mapped('`video_url`'),
   },

@@ -1,6 +1,8 @@
 import { type ClientField, type ClientFieldList, clientFields } from '#data-plane/dialects/client-field.ts';
 
 const whole = { whole: true } as const;
+const data = { members: ['data', 'media_type'] } as const;
+const address = { members: ['url'] } as const;
 const unset = { neutral: [false] } as const;
 
 /** Parameters of a Messages request, of all its versions and betas. */
@@ -55,7 +57,7 @@ const TOOLS = clientFields([
   ['tools[custom].description', 'tools.function'],
   ['tools[custom].input_schema', 'tools.function', whole],
   ['tools[custom].strict', 'tools.function.strict'],
-  ['tools[custom].cache_control', 'cache_control', whole],
+  ['tools[custom].cache_control', 'cache_control', { members: ['type', 'ttl'] }],
   ['tools[custom].defer_loading', 'extras.other', unset],
   ['tools[custom].allowed_callers', 'extras.other', whole],
   ['tools[custom].eager_input_streaming', 'extras.other', unset],
@@ -103,15 +105,15 @@ function blockFields(list: string): readonly ClientField[] {
     [`${list}[text].citations`, 'extras.other', whole],
     [`${list}[image]`, 'content.image'],
     [`${list}[image].source`, 'structure'],
-    [`${list}[image].source(base64)`, 'content.image', whole],
-    [`${list}[image].source(url)`, 'content.image', whole],
-    [`${list}[image].source(file)`, 'file_id.anthropic', whole],
+    [`${list}[image].source(base64)`, 'content.image', data],
+    [`${list}[image].source(url)`, 'content.image', address],
+    [`${list}[image].source(file)`, 'file_id.anthropic', { members: ['file_id'] }],
     [`${list}[image].transformations`, 'extras.other', whole],
     [`${list}[document].source`, 'structure'],
-    [`${list}[document].source(base64)`, 'content.document', whole],
-    [`${list}[document].source(url)`, 'content.document.url', whole],
-    [`${list}[document].source(text)`, 'content.document.text', whole],
-    [`${list}[document].source(file)`, 'file_id.anthropic', whole],
+    [`${list}[document].source(base64)`, 'content.document', data],
+    [`${list}[document].source(url)`, 'content.document.url', address],
+    [`${list}[document].source(text)`, 'content.document.text', data],
+    [`${list}[document].source(file)`, 'file_id.anthropic', { members: ['file_id'] }],
     [`${list}[document].source(content)`, 'content.document.text'],
     [`${list}[document].source(content).content`, 'structure'],
     [`${list}[document].title`, 'content.document.title'],
@@ -121,7 +123,7 @@ function blockFields(list: string): readonly ClientField[] {
     [`${list}[search_result].title`, 'content.document.title'],
     [`${list}[search_result].content`, 'content.document.text'],
     [`${list}[search_result].citations`, 'extras.other', whole],
-    [`${list}[].cache_control`, 'cache_control', whole],
+    [`${list}[].cache_control`, 'cache_control', { members: ['type', 'ttl'] }],
   ]);
 }
 
@@ -142,7 +144,7 @@ const MESSAGES = [
     ['system[text]', 'messages.system'],
     ['system[text].text', 'messages.system'],
     ['system[text].citations', 'extras.other', whole],
-    ['system[text].cache_control', 'cache_control', whole],
+    ['system[text].cache_control', 'cache_control', { members: ['type', 'ttl'] }],
     ['messages', 'structure'],
     ['messages[]', 'structure'],
     ['messages[].role', 'structure'],

@@ -155,6 +155,9 @@ class AnswerReading {
     const block = objectOf(event.content_block);
     if (block === undefined) return;
     const type = blockType(block);
+    if (type === 'tool_use' && this.#open.get(at)?.block.id === block.id) return;
+    // Blocks do not share a number: the one before it has ended, whether its end was told or not.
+    this.#stopBlock(at);
     this.#closeBefore(type);
     const index = this.#nextIndex;
     this.#nextIndex += 1;

@@ -59,6 +59,7 @@ const PARAMETERS = clientFields([
   ['background', 'refused', { note: 'nothing is stored here; `false` asks for nothing' }],
 ]);
 
+const NESTED_MEMBERS = ['name', 'description', 'strict'];
 const OWN_TOOL_FIELDS = ['tools', 'tools[namespace].tools'].flatMap((list) =>
   clientFields([
     [`${list}[function]`, 'tools.function'],
@@ -66,12 +67,13 @@ const OWN_TOOL_FIELDS = ['tools', 'tools[namespace].tools'].flatMap((list) =>
     [`${list}[function].description`, 'tools.function'],
     [`${list}[function].parameters`, 'tools.function', whole],
     [`${list}[function].strict`, 'tools.function.strict'],
-    [`${list}[function].function`, 'tools.function', { whole: true, beyondSchema: true }],
+    [`${list}[function].function`, 'tools.function', { members: NESTED_MEMBERS, beyondSchema: true }],
+    [`${list}[function].function.parameters`, 'tools.function', { whole: true, beyondSchema: true }],
     [`${list}[function].output_schema`, 'extras.other', whole],
     [`${list}[custom]`, 'tools.custom'],
     [`${list}[custom].name`, 'tools.custom'],
     [`${list}[custom].description`, 'tools.custom'],
-    [`${list}[custom].format`, 'tools.custom.format', whole],
+    [`${list}[custom].format`, 'tools.custom.format', { members: ['type', 'syntax', 'definition'] }],
     [`${list}[function|custom].defer_loading`, 'extras.other', unset],
     [`${list}[function|custom].allowed_callers`, 'extras.other', whole],
   ]),
@@ -89,6 +91,7 @@ const SERVER_TOOLS = [
 ];
 const AGENT_TOOLS = ['image_generation', 'local_shell', 'tool_search'];
 const WEB_SEARCHES = ['web_search|web_search_2025_08_26', 'web_search_preview|web_search_preview_2025_03_11'];
+const ALLOWED_MEMBERS = ['mode', 'tools[].name', 'tools[].namespace', 'tools[].server_label'];
 const CHOSEN_SERVER_TOOLS =
   'file_search|web_search_preview|computer|computer_use_preview|computer_use|web_search_preview_2025_03_11|image_generation|code_interpreter|mcp|programmatic_tool_calling|apply_patch|shell';
 
@@ -105,9 +108,9 @@ const TOOLS = clientFields([
   ['tool_choice=auto', 'tool_choice.auto'],
   ['tool_choice=none', 'tool_choice.none'],
   ['tool_choice=required', 'tool_choice.required'],
-  ['tool_choice(function)', 'tool_choice.tool', whole],
-  ['tool_choice(custom)', 'tool_choice.tool', whole],
-  ['tool_choice(allowed_tools)', 'tool_choice.allowed', whole],
+  ['tool_choice(function)', 'tool_choice.tool', { members: ['name', 'namespace', 'function.name'] }],
+  ['tool_choice(custom)', 'tool_choice.tool', { members: ['name', 'namespace'] }],
+  ['tool_choice(allowed_tools)', 'tool_choice.allowed', { members: ALLOWED_MEMBERS }],
   [`tool_choice(${CHOSEN_SERVER_TOOLS})`, 'extras.tool_choice', whole],
 ]);
 

@@ -32,11 +32,13 @@ const NATIVE_ITEMS = [
 const OUTPUTS = 'function_call_output|custom_tool_call_output';
 const CALLS = 'function_call|custom_tool_call';
 
+const AUDIO_MEMBERS = ['input_audio.data', 'input_audio.format', 'data', 'format'];
+
 /** Pieces that messages and outputs of tools may hold. */
 const CONTENT_FIELDS = ['input[message].content', `input[${OUTPUTS}].output`].flatMap((list) =>
   clientFields([
     [`${list}[input_text].text`, 'content.text'],
-    [`${list}[input_image].image_url`, 'content.image'],
+    [`${list}[input_image].image_url`, 'content.image', { members: ['url'] }],
     [`${list}[input_image].file_id`, 'file_id.openai.image'],
     [`${list}[input_image].detail`, 'content.image.detail', { neutral: ['auto'] }],
     [`${list}[input_file].file_data`, 'content.document'],
@@ -44,7 +46,7 @@ const CONTENT_FIELDS = ['input[message].content', `input[${OUTPUTS}].output`].fl
     [`${list}[input_file].file_id`, 'file_id.openai'],
     [`${list}[input_file].filename`, 'content.document.title'],
     [`${list}[input_file].detail`, 'extras.other', { neutral: ['auto'] }],
-    [`${list}[].prompt_cache_breakpoint`, 'cache_control', whole],
+    [`${list}[].prompt_cache_breakpoint`, 'cache_control', { members: ['mode'] }],
   ]),
 );
 
@@ -63,8 +65,8 @@ export const INPUT_FIELDS = [
     ['input[message].content[output_text].annotations', 'extras.other', whole],
     ['input[message].content[output_text].logprobs', 'extras.other', whole],
     ['input[message].content[refusal].refusal', 'refusal'],
-    ['input[message].content[input_audio]', 'content.audio', { whole: true, beyondSchema: true }],
-    ['input[message].content[input_video]', 'content.video', { whole: true, beyondSchema: true }],
+    ['input[message].content[input_audio]', 'content.audio', { members: AUDIO_MEMBERS, beyondSchema: true }],
+    ['input[message].content[input_video]', 'content.video', { members: ['video_url'], beyondSchema: true }],
     ['input[message].content[text|summary_text|reasoning_text].text', 'content.text', beyondSchema],
     ['input[reasoning]', 'structure'],
     ['input[reasoning].status', 'extras.other'],

@@ -7,12 +7,13 @@ type OwnTool = Exclude<Tool, { kind: 'server' }>;
 
 /** What of a foreign web search has a place in the protocol's own. */
 const SEARCH_FIELDS: ReadonlySet<string> = new Set(['type', 'name', 'allowed_domains', 'user_location']);
+const SEARCH_OPTIONS: ReadonlySet<string> = new Set(['search_context_size', 'user_location']);
 const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** The fields of a request that say which tools there are and how to choose among them. */
 export function encodeTools(turn: TurnRequest, losses: RequestLosses): JsonObject {
   const tools = encodeToolList(turn.tools, losses);
-  const search = encodeSearchOptions(turn.extras.web_search_options);
+  const search = encodeSearchOptions(turn.extras.web_search_options, losses);
   if (search !== undefined) tools.push(search);
   if (tools.length === 0) {
     if (turn.toolChoice !== undefined) losses.drop(`tool_choice.${turn.toolChoice.kind}`);
@@ -93,8 +94,10 @@ function encodeServerTool(
 }
 
 /** Chat's way of asking for a web search. */
-function encodeSearchOptions(options: JsonValue | undefined): JsonObject | undefined {
+function encodeSearchOptions(options: JsonValue | undefined, losses: RequestLosses): JsonObject | undefined {
   if (!isJsonObject(options)) return undefined;
+  for (const name of Object.keys(options))
+    if (!SEARCH_OPTIONS.has(name)) losses.dropField(`web_search_options.${name}`);
   const size = options.search_context_size;
   const location = objectOf(objectOf(options.user_location)?.approximate);
   return {

@@ -1,5 +1,6 @@
 import { type Citation, citedRange } from '#data-plane/dialects/citation.ts';
 import { parseJsonObject, textOf } from '#data-plane/dialects/json-access.ts';
+import { completeLogprob } from '#data-plane/dialects/logprob.ts';
 import { packSignature } from '#data-plane/dialects/signature-envelope.ts';
 import type { JsonObject, ProviderSignature } from '#data-plane/dialects/turn.ts';
 import { REASONING_ITEM_KIND } from './wire.ts';
@@ -57,7 +58,7 @@ export class MessageItem implements OpenItem {
       if (text !== '') this.#emit('response.refusal.delta', { delta: text });
       return;
     }
-    const tokens = logprobs.map(renderLogprob);
+    const tokens = logprobs.map(completeLogprob);
     part.logprobs.push(...tokens);
     if (text !== '' || tokens.length > 0)
       this.#emit('response.output_text.delta', { delta: text, logprobs: tokens });
@@ -122,17 +123,6 @@ function renderCitation(citation: Citation, text: string): JsonObject {
     title: citation.title ?? '',
     start_index: start,
     end_index: end,
-  };
-}
-
-function renderLogprob(entry: JsonObject): JsonObject {
-  const token = textOf(entry.token) ?? '';
-  const alternatives = Array.isArray(entry.top_logprobs) ? entry.top_logprobs : [];
-  return {
-    token,
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : 0,
-    bytes: Array.isArray(entry.bytes) ? entry.bytes : [...Buffer.from(token)],
-    top_logprobs: alternatives,
   };
 }
 

@@ -6,6 +6,7 @@ import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts
 import { NO_COUNTER } from '#data-plane/token-count/token-counter.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
 import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
+import { RequestCounts } from '#data-plane/usage/request-counts.ts';
 import { AddressRanges } from '#shared/address-range.ts';
 import { mintApiKey } from '#shared/api-key.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -67,6 +68,7 @@ export async function startGateway(
     tokenCounter: NO_COUNTER,
     watch,
     clock: systemClock,
+    counts: new RequestCounts(),
     mintRequestId: createIdMinter(systemClock),
     sealingKey,
     log: pino({ level: 'info' }, { write: (line: string) => logLines.push(line) }),

@@ -2,7 +2,6 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream';
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
-import type { GatewayUnderTest } from './gateway-under-test.ts';
 
 /** What one step of a loop came to, as the client saw it. */
 export interface LoopAnswer {
@@ -26,10 +25,27 @@ export interface LoopClient {
 
 export type ClientName = 'chat' | 'chat that joins fields' | 'bare chat' | 'responses' | 'messages';
 
+/** A gateway, as its clients know it. */
+export interface LoopTarget {
+  readonly url: string;
+  readonly secret: string;
+}
+
 const QUESTION = 'What is the weather?';
 const schema = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' } } };
 
-export function openClient(gateway: GatewayUnderTest, name: ClientName, stream: boolean): LoopClient {
+export function openClient(
+  gateway: LoopTarget,
+  name: ClientName,
+  stream: boolean,
+  question = QUESTION,
+): LoopClient {
+  const client = clientNamed(gateway, name, stream);
+  client.say(question);
+  return client;
+}
+
+function clientNamed(gateway: LoopTarget, name: ClientName, stream: boolean): LoopClient {
   switch (name) {
     case 'chat':
       return new ChatLoop(gateway, stream, joinedBySdk, (message) => message);
@@ -92,11 +108,10 @@ class ChatLoop implements LoopClient {
   readonly #echo: (message: AssistantMessage) => OpenAI.ChatCompletionAssistantMessageParam;
   readonly #messages: OpenAI.ChatCompletionMessageParam[] = [
     { role: 'system', content: 'You are a weather station.' },
-    { role: 'user', content: QUESTION },
   ];
 
   constructor(
-    gateway: GatewayUnderTest,
+    gateway: LoopTarget,
     stream: boolean,
     join: JoinChunks,
     echo: (message: AssistantMessage) => OpenAI.ChatCompletionAssistantMessageParam,
@@ -159,9 +174,9 @@ class ChatLoop implements LoopClient {
 class ResponsesLoop implements LoopClient {
   readonly #client: OpenAI;
   readonly #stream: boolean;
-  readonly #input: OpenAI.Responses.ResponseInputItem[] = [{ role: 'user', content: QUESTION }];
+  readonly #input: OpenAI.Responses.ResponseInputItem[] = [];
 
-  constructor(gateway: GatewayUnderTest, stream: boolean) {
+  constructor(gateway: LoopTarget, stream: boolean) {
     this.#client = new OpenAI({ apiKey: gateway.secret, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     this.#stream = stream;
   }
@@ -224,9 +239,9 @@ class ResponsesLoop implements LoopClient {
 class MessagesLoop implements LoopClient {
   readonly #client: Anthropic;
   readonly #stream: boolean;
-  readonly #messages: Anthropic.MessageParam[] = [{ role: 'user', content: QUESTION }];
+  readonly #messages: Anthropic.MessageParam[] = [];
 
-  constructor(gateway: GatewayUnderTest, stream: boolean) {
+  constructor(gateway: LoopTarget, stream: boolean) {
     this.#client = new Anthropic({ apiKey: gateway.secret, baseURL: gateway.url, maxRetries: 0 });
     this.#stream = stream;
   }
@@ -263,6 +278,7 @@ class MessagesLoop implements LoopClient {
   }
 
   giveResults(results: readonly { readonly id: string; readonly output: string }[]): void {
+    if (results.length === 0) return;
     const content = results.map(({ id, output }) => ({
       type: 'tool_result' as const,
       tool_use_id: id,
