@@ -70,6 +70,8 @@ export async function topUp(clients: Clients, customer: SimulatedCustomer, nano:
       amountUsd: formatUsd(nano),
       reason: 'Simulated top-up',
       idempotencyKey: mintTestId(),
+      promotional: false,
+      expiresAt: null,
     }),
   );
   if (!outcome.ok) throw new Error(outcome.errors[0]?.message);
