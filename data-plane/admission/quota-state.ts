@@ -3,7 +3,7 @@ import { KeyQuota, type WalletKind } from './key-quota.ts';
 import { WalletSlice } from './wallet-slice.ts';
 
 /** Long enough for busy traffic to go on through a short outage of Redis. */
-const MONEY_HORIZON_SECONDS = 5;
+const MONEY_HORIZON_SECONDS = 10;
 /** Requests in flight come back soon, and are scarce. */
 const SLOT_HORIZON_SECONDS = 0.2;
 

@@ -23,7 +23,7 @@ what a recording provider received.
 
 A provider that speaks the client's own dialect gets the client's bytes (the **forward lane**): every field arrives as it was
 sent, fields unknown to this page included. Only the model's name and limits that the gateway watches are written in, and
-reasoning state of other issuers is taken out. The tables below are about all other pairs (the **translate lane**).
+thoughts of other issuers are taken out and named. The tables below are about all other pairs (the **translate lane**).
 
 | word | meaning |
 |---|---|

@@ -26,6 +26,9 @@ export interface KeyLimits {
   readonly rpmLimit?: number;
   readonly tpmLimit?: number;
   readonly expiresAt?: string;
+  readonly concurrencyLimit?: number;
+  readonly budgetUsd?: string;
+  readonly budgetPeriod?: 'NONE' | 'DAY' | 'WEEK' | 'MONTH';
 }
 
 export interface IssuedKey {

@@ -76,7 +76,7 @@ function withOwnIds(
     const packed = textOf(call.id);
     if (packed === undefined) return call;
     const { id, signature } = unpackCallId(packed);
-    if (signature !== undefined) dropped.push(`${path}.tool_calls[${at}].signature`);
+    if (signature !== undefined) dropped.push(`${path}.tool_calls[${at}].id`);
     const own = providerCallId(id, traits);
     return own === packed ? call : { ...call, id: own };
   });

@@ -31,7 +31,7 @@ export function dropForeignReasoning(body: JsonObject): CleanedRequest | undefin
     const content = message.content.flatMap((block, index): JsonValue[] => {
       if (!isJsonObject(block)) return [block];
       if (!isForeignThought(block)) {
-        if (carriesSignature(block)) dropped.push(`messages[${at}].content[${index}].signature`);
+        if (carriesSignature(block)) dropped.push(`messages[${at}].content[${index}].id`);
         const own = withOwnIds(withOwnCitations(block), callIds);
         isChanged ||= own !== block;
         return [own];

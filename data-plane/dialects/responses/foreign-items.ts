@@ -54,7 +54,7 @@ function withOwnId(item: JsonObject, path: string, dropped: string[]): JsonObjec
   const given = textOf(item.call_id);
   if (given === undefined) return item;
   const { id, signature } = unpackCallId(given);
-  if (signature !== undefined && !RESULT_TYPE.test(String(item.type))) dropped.push(`${path}.signature`);
+  if (signature !== undefined && !RESULT_TYPE.test(String(item.type))) dropped.push(`${path}.call_id`);
   const own = shortId(id);
   return own === given ? item : { ...item, call_id: own };
 }

@@ -53,7 +53,7 @@ describe('a Messages request after a switch of provider', () => {
       'messages[3].content[0]',
       'messages[5].content[0]',
       'messages[5].content[1]',
-      'messages[5].content[2].signature',
+      'messages[5].content[2].id',
       'thinking',
     ]);
     expect(mayHoldForeignReasoning(Buffer.from(JSON.stringify(cleaned?.body)))).toBe(false);
