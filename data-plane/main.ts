@@ -13,6 +13,7 @@ import { type DataPlaneSettings, readSettings } from './settings.ts';
 import { openSnapshotSource } from './snapshot/snapshot-feed.ts';
 import { openSharedFactors } from './token-count/shared-factors.ts';
 import { LearningCounter } from './token-count/token-counter.ts';
+import { createHttp1Client } from './upstream/http1-client.ts';
 import { SilenceWatch } from './upstream/silence-watch.ts';
 import { createUndiciClient } from './upstream/undici-client.ts';
 import { openFileSpool } from './usage/file-spool.ts';
@@ -92,7 +93,9 @@ async function openLinks(settings: DataPlaneSettings, logger: Logger) {
     holdTimeoutMs: HOLD_TIMEOUT_MS,
   });
   const totals = openUsageTotalsReader({ redisUrl, clock, logger });
-  return { spool, snapshots, quotas, totals, upstreams: createUndiciClient(settings) };
+  const upstreams =
+    settings.upstreamClient === 'own' ? createHttp1Client(settings) : createUndiciClient(settings);
+  return { spool, snapshots, quotas, totals, upstreams };
 }
 
 function assembleGateway(

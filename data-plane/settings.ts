@@ -30,6 +30,7 @@ export interface DataPlaneSettings {
   readonly silenceLimits: SilenceLimits;
   /** Development only: media URLs may lead to this machine, and need no TLS then. */
   readonly mediaFromLoopback: boolean;
+  readonly upstreamClient: 'own' | 'undici';
   readonly connectTimeoutMs: number;
   readonly idleConnectionMs: number;
   /** How long open requests may go on after the process was told to stop. */
@@ -83,6 +84,7 @@ const environmentSchema = z.object({
     .max(1024 * MIBIBYTE)
     .default(32 * MIBIBYTE),
   UPLOAD_TIMEOUT_MS: timeoutMs.default(60_000),
+  UPSTREAM_CLIENT: z.enum(['own', 'undici']).default('own'),
   UPSTREAM_CONNECT_TIMEOUT_MS: timeoutMs.default(10_000),
   /** From the request to the head of the provider's answer; long thoughts come before the head when nothing is streamed. */
   UPSTREAM_FIRST_BYTE_TIMEOUT_MS: timeoutMs.default(600_000),
@@ -139,6 +141,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Data
     },
     // Production never opens the guard, whatever the environment says.
     mediaFromLoopback: parsed.MEDIA_FROM_LOOPBACK && mode === 'development',
+    upstreamClient: parsed.UPSTREAM_CLIENT,
     connectTimeoutMs: parsed.UPSTREAM_CONNECT_TIMEOUT_MS,
     idleConnectionMs: parsed.UPSTREAM_IDLE_CONNECTION_MS,
     drainTimeoutMs: parsed.DRAIN_TIMEOUT_MS,

@@ -170,6 +170,13 @@ const REQUESTS: readonly SettingRow[] = [
     '60000',
     'How long a client may take to send its request',
   ),
+  {
+    name: 'UPSTREAM_CLIENT',
+    allowed: 'own or undici',
+    fallback: 'own',
+    meaning: 'Which HTTP client calls providers: our own, or undici',
+    check: { values: ['own', 'undici'] },
+  },
   wholeNumber(
     'UPSTREAM_CONNECT_TIMEOUT_MS',
     { from: 1, to: ONE_HOUR_MS },

@@ -41,6 +41,7 @@ export interface LearningCounterOptions {
 const IDLE_MS = 10_000;
 /** While fewer requests of a family are known, each one teaches; later one in a while, in case the models change. */
 const ENOUGH_REQUESTS = 64;
+const MOST_SAMPLES = 2 * ENOUGH_REQUESTS;
 const REFRESH_INTERVAL_MS = 600_000;
 const LARGEST_SAMPLE_BYTES = 128 * 1024;
 const MAX_FAMILIES = 1_000;
@@ -52,6 +53,8 @@ export class LearningCounter implements TokenCounter {
   readonly #factors: TokenFactors;
   readonly #clock: Clock;
   readonly #measurer: PromptMeasurer;
+  /** Samples taken here, by family: some teach nothing, and nobody may be asked for ever. */
+  readonly #taken = new Map<string, number>();
   /** When a family that is known well enough teaches again, monotonic ms. */
   readonly #nextSampleMs = new Map<string, number>();
 
@@ -111,7 +114,12 @@ export class LearningCounter implements TokenCounter {
   }
 
   #isWanted(family: string): boolean {
-    if (this.#factors.requestsKnown(family) < ENOUGH_REQUESTS) return true;
+    const taken = this.#taken.get(family) ?? 0;
+    if (taken < MOST_SAMPLES && this.#factors.requestsKnown(family) < ENOUGH_REQUESTS) {
+      if (this.#taken.size >= MAX_FAMILIES) this.#taken.clear();
+      this.#taken.set(family, taken + 1);
+      return true;
+    }
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < (this.#nextSampleMs.get(family) ?? 0)) return false;
     if (this.#nextSampleMs.size >= MAX_FAMILIES) this.#nextSampleMs.clear();

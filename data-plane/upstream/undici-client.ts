@@ -2,17 +2,12 @@ import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
 import type {
   UpstreamCall,
   UpstreamClient,
+  UpstreamClientOptions,
   UpstreamFailure,
   UpstreamHandler,
   UpstreamHeaders,
   UpstreamRequest,
 } from './upstream-client.ts';
-
-export interface UndiciClientOptions {
-  readonly connectTimeoutMs: number;
-  /** How long an idle connection is kept, unless the provider's `keep-alive` header says otherwise. */
-  readonly idleConnectionMs: number;
-}
 
 const MAX_HEADER_BYTES = 64 * 1024;
 const ABORTED = new Error('The call was aborted');
@@ -21,7 +16,7 @@ const ABORTED = new Error('The call was aborted');
 const receivedBefore = new WeakMap<Error, number>();
 
 /** An {@link UpstreamClient} on undici's `dispatch`, one pool per origin, HTTP/1.1 without pipelining. */
-export function createUndiciClient(options: UndiciClientOptions): UpstreamClient {
+export function createUndiciClient(options: UpstreamClientOptions): UpstreamClient {
   const pools = new Map<string, Pool>();
   const connect = createConnector(options);
   const poolFor = (origin: string): Pool => {
@@ -54,7 +49,7 @@ export function createUndiciClient(options: UndiciClientOptions): UpstreamClient
   };
 }
 
-function createConnector(options: UndiciClientOptions): buildConnector.connector {
+function createConnector(options: UpstreamClientOptions): buildConnector.connector {
   const open = buildConnector({ timeout: options.connectTimeoutMs, allowH2: false });
   return (target, callback) => {
     open(target, (...result) => {

@@ -31,6 +31,13 @@ export interface UpstreamCall {
   resume(): void;
 }
 
+export interface UpstreamClientOptions {
+  /** From the first lookup to the end of the handshake. */
+  readonly connectTimeoutMs: number;
+  /** How long an idle connection is kept, unless the provider's `keep-alive` header says otherwise. */
+  readonly idleConnectionMs: number;
+}
+
 /** The way to providers; small enough that another HTTP client can take its place. */
 export interface UpstreamClient {
   /**

@@ -233,11 +233,12 @@ describe('what is recorded', () => {
   it('is one success with the provider’s counts, priced, before the last byte leaves', async () => {
     gateway.spool.stalled = true;
     gateway.provider.script = answersStream(STREAM);
-    const answer = await postChat(gateway, { model: MODEL_ID, messages, stream: true, user: 'someone' });
-    const reader = answer.body?.getReader();
+    // An answer that comes in one read leaves in one write, after its record.
+    const asked = postChat(gateway, { model: MODEL_ID, messages, stream: true, user: 'someone' });
     let text = '';
     const [record] = await gateway.spool.wait(1);
     const read = (async () => {
+      const reader = (await asked).body?.getReader();
       for (;;) {
         const next = await reader?.read();
         if (next === undefined || next.done) return;

@@ -1,15 +1,19 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { WatchedRequest } from '#data-plane/dialects/client-dialect.ts';
+import type { CompiledModel } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { countText } from '#data-plane/token-count/count-text.ts';
 import { addSums, likelyTokens, NO_SUMS, sumsOf } from '#data-plane/token-count/factor-fit.ts';
 import { imageSizeOf } from '#data-plane/token-count/image-size.ts';
 import { imageTokens } from '#data-plane/token-count/image-tokens.ts';
 import { PromptMeasurer } from '#data-plane/token-count/prompt-measurer.ts';
 import { openSharedFactors, type TokenFactors } from '#data-plane/token-count/shared-factors.ts';
+import { LearningCounter } from '#data-plane/token-count/token-counter.ts';
 import { systemClock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { testRedisUrl } from '#test/setup/test-backends.ts';
+import { testModel } from './support/gateway-under-test.ts';
 
 const redisUrl = await testRedisUrl();
 const redis = new Redis(redisUrl);
@@ -149,6 +153,25 @@ describe('the counting thread', () => {
     const pending = measurer.measure('chat', ask('never mind'));
     await measurer.close();
     expect(await pending).toBeUndefined();
+  });
+});
+
+describe('learning', () => {
+  it('ends by itself with a vendor whose counts teach nothing', async () => {
+    const none: TokenFactors = {
+      add: () => undefined,
+      requestsKnown: () => 0,
+      read: async () => NO_SUMS,
+      close: () => undefined,
+    };
+    const counter = new LearningCounter({ factors: none, clock: systemClock });
+    const prompt = { textBytes: 10, images: 0, videos: 0, audioBytes: 0, fileReferences: 0 };
+    const request = { prompt } as WatchedRequest;
+    const model: CompiledModel = { config: testModel(), prices: [], routes: [] };
+    const body = Buffer.from('{}');
+    const samples = Array.from({ length: 1_000 }, () => counter.sample('chat', model, request, body));
+    expect(samples.filter((sample) => sample !== undefined)).toHaveLength(129);
+    await counter.close();
   });
 });
 

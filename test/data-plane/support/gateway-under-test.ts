@@ -4,8 +4,8 @@ import { MediaGuard } from '#data-plane/media/media-guard.ts';
 import { type RunningServer, startServer } from '#data-plane/server.ts';
 import type { CompiledUpstream } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { NO_COUNTER } from '#data-plane/token-count/token-counter.ts';
+import { createHttp1Client } from '#data-plane/upstream/http1-client.ts';
 import { SilenceWatch } from '#data-plane/upstream/silence-watch.ts';
-import { createUndiciClient } from '#data-plane/upstream/undici-client.ts';
 import { RequestCounts } from '#data-plane/usage/request-counts.ts';
 import { AddressRanges } from '#shared/address-range.ts';
 import { mintApiKey } from '#shared/api-key.ts';
@@ -55,7 +55,7 @@ export async function startGateway(
   ]);
   const logLines: string[] = [];
   const watch = new SilenceWatch(WATCH_INTERVAL_MS);
-  const upstreams = createUndiciClient({ connectTimeoutMs: 1_000, idleConnectionMs: 30_000 });
+  const upstreams = createHttp1Client({ connectTimeoutMs: 1_000, idleConnectionMs: 30_000 });
   const sealingKey = parseSealingKey('5'.repeat(64));
   if (sealingKey === undefined) throw new Error('The test key is malformed');
   const gateway: Gateway = {
