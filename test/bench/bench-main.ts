@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type LoadResult, runLoad } from './load.ts';
 import { cpuMicros, residentMib } from './process-figures.ts';
@@ -55,7 +54,7 @@ const { values: options } = parseArgs({
 });
 
 const folder = mkdtempSync(path.join(tmpdir(), 'crossmodel-bench-'));
-const cleanUps: (() => void)[] = [() => rmSync(folder, { recursive: true, force: true })];
+const cleanUps: (() => void | Promise<void>)[] = [() => rmSync(folder, { recursive: true, force: true })];
 try {
   const targets = await startTargets();
   const results = await measure(targets);
@@ -63,9 +62,7 @@ try {
   if (options.json !== undefined)
     writeFileSync(options.json, JSON.stringify(Object.fromEntries(results), null, 1));
 } finally {
-  for (const cleanUp of cleanUps.reverse().slice(0, -1)) cleanUp();
-  await sleep(4_000);
-  cleanUps.at(-1)?.();
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
 }
 
 async function startTargets(): Promise<BenchTarget[]> {

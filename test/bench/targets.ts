@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
@@ -11,7 +12,7 @@ import { benchEnvironment } from './settings.ts';
 export interface BenchTarget extends LoadTarget {
   readonly name: string;
   readonly pids: readonly number[];
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 const MODEL = 'openai/gpt-4o-mini';
@@ -47,6 +48,13 @@ function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
+/** Asks a process to end and waits until it has. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
 export function isInstalled(program: string): boolean {
   try {
     execFileSync(program, ['-v'], { stdio: 'ignore' });
@@ -56,11 +64,15 @@ export function isInstalled(program: string): boolean {
   }
 }
 
-export async function startProvider(port: number, chunks: number, delayMs: number): Promise<() => void> {
+export async function startProvider(
+  port: number,
+  chunks: number,
+  delayMs: number,
+): Promise<() => Promise<void>> {
   const file = path.join(import.meta.dirname, 'provider-main.ts');
   const child = run(process.execPath, [file, String(port), String(chunks), String(delayMs)]);
   await waitForPort(port);
-  return () => void child.kill();
+  return () => ended(child);
 }
 
 export async function startNginx(port: number, providerPort: number, folder: string): Promise<BenchTarget> {
@@ -82,7 +94,7 @@ export async function startNginx(port: number, providerPort: number, folder: str
     key: 'none',
     model: MODEL,
     pids: childrenOf(pidOf(child)),
-    stop: () => void child.kill(),
+    stop: () => ended(child),
   };
 }
 
@@ -101,7 +113,7 @@ export async function startHaproxy(port: number, providerPort: number, folder: s
     key: 'none',
     model: MODEL,
     pids: [pidOf(child)],
-    stop: () => void child.kill(),
+    stop: () => ended(child),
   };
 }
 
@@ -138,7 +150,7 @@ export async function startProduct(options: {
   const pid = processes['data-plane-0'];
   if (pid === undefined) throw new Error('The data plane has no process');
   const key = await makeKey(home);
-  return { name, port, key, model: MODEL, pids: [pid], stop: () => void child.kill('SIGTERM') };
+  return { name, port, key, model: MODEL, pids: [pid], stop: () => ended(child) };
 }
 
 /** A key without practical limits, on an account with plenty of credit. */
