@@ -22,6 +22,7 @@ import './top-up-mutations.ts';
 import './upstream.ts';
 import './upstream-mutations.ts';
 import './usage-record.ts';
+import './usage-summary.ts';
 import './viewer.ts';
 import { builder } from './builder.ts';
 import { guardSchema } from './guard-schema.ts';

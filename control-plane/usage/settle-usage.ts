@@ -9,6 +9,7 @@ import { spendPromotionalCredit } from '../ledger/spend-promotional-credit.ts';
 import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
 import { insertUsageRows } from './insert-usage-rows.ts';
+import { rollUpUsage } from './roll-up-usage.ts';
 import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
 /** Names what is settled together: part of the idempotency key and of the ledger's metadata. */
@@ -47,6 +48,7 @@ export async function settleUsage(
   for (const { accountId, costNano } of fresh)
     if (costNano !== '0') costs.set(accountId, (costs.get(accountId) ?? 0n) + BigInt(costNano));
   await addDailyTotals(tx, fresh);
+  await rollUpUsage(tx, fresh);
   const settled = await addSpoolTotals(tx, unit.spool, costs);
   const budgets = await settleBudgets(tx, unit.spool, fresh);
   await noteExcesses(tx, fresh);

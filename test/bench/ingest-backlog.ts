@@ -82,7 +82,7 @@ export class IngestBench {
     return (perSpool * spools.length * 1_000) / elapsedMs;
   }
 
-  /** Inserts as many rows and nothing else, from records already read; returns rows per second. */
+  /** Inserts rows and nothing else, from records already read and kept in memory; returns rows per second. */
   async insertBare(records: number): Promise<number> {
     const spool = `bare-${mintTestId()}`;
     const batches: { record: ReturnType<typeof parseUsageRecord>; settlementId: null }[][] = [];

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCatalog } from '#control-plane/snapshot/build-snapshot.ts';
+import { systemClock } from '#shared/clock.ts';
+import { costOf } from '#shared/price.ts';
+import { NO_TOKENS } from '#shared/token-usage.ts';
 import { startTestApi, type TestApi } from './api-fixture.ts';
 
 let api: TestApi;
@@ -130,6 +134,37 @@ describe('priceSet', () => {
     });
     const { data } = await api.call(`{ model(id: "${model}") { prices { nodes { id } } } }`);
     expect(data.model.prices.nodes).toEqual([{ id: price.id }, { id: before.id }]);
+  });
+
+  it('gives service tiers and server tools prices of their own, which data planes and bills take', async () => {
+    const priced = 'openai/gpt-5.4';
+    const input = {
+      model: priced,
+      tiers: [tier()],
+      serviceTiers: [{ name: 'priority', tiers: [tier({ inputUsdPerMillion: '2.5' })] }],
+      serverTools: [{ tool: 'WEB_SEARCH', usdPerCall: '0.01' }],
+    };
+    const selection = `price { serviceTiers { name tiers { inputUsdPerMillion } } serverTools { tool usdPerCall } }`;
+    const payload = await api.mutate('priceSet', input, selection);
+    expect(payload.price).toEqual({
+      serviceTiers: [{ name: 'priority', tiers: [{ inputUsdPerMillion: '2.50' }] }],
+      serverTools: [{ tool: 'WEB_SEARCH', usdPerCall: '0.01' }],
+    });
+    const catalog = await readCatalog(api.sql, systemClock.nowMs(), undefined);
+    const version = catalog.models.find(({ id }) => id === priced)?.prices.at(-1);
+    if (version === undefined) throw new Error('The model has a price');
+    const usage = { ...NO_TOKENS, input: 1_000, serverTools: { web_search: 2 } };
+    expect(costOf(usage, version)).toBe(1_250_000n + 20_000_000n);
+    expect(costOf({ ...usage, serviceTier: 'priority' }, version)).toBe(2_500_000n + 20_000_000n);
+    const refused = [
+      [{ serviceTiers: [{ name: 'default', tiers: [tier()] }] }, ['serviceTiers', '0', 'name']],
+      [{ serviceTiers: [{ name: 'flex', tiers: [] }] }, ['serviceTiers', '0', 'tiers']],
+      [{ serverTools: [{ tool: 'WEB_SEARCH', usdPerCall: '-1' }] }, ['serverTools', '0', 'usdPerCall']],
+    ] as const;
+    for (const [changes, path] of refused)
+      expect(await api.refusal('priceSet', { model: priced, tiers: [tier()], ...changes })).toEqual([
+        { code: 'INVALID_INPUT', path: ['input', ...path] },
+      ]);
   });
 
   it('schedules a version without touching the price in force', async () => {
