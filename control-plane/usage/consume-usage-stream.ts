@@ -39,10 +39,10 @@ interface Run {
   to: number;
 }
 
-/** Batches taken from the stream at once; they come to at most 10,000 records. */
-const READ_COUNT = 20;
+/** Batches taken from the stream at once; they come to at most 20,000 records, some 15 MB. */
+const READ_COUNT = 40;
 /** Neighbouring batches of a spool are booked together, up to so many records in one transaction. */
-const MAX_RUN_RECORDS = 5_000;
+const MAX_RUN_RECORDS = 10_000;
 /** Spools wait for nobody but themselves: while Postgres works for one, the records of another are read. */
 const SPOOLS_AT_A_TIME = 2;
 const READ_BLOCK_MS = 500;
