@@ -5,6 +5,7 @@ import { systemClock } from '#shared/clock.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { failureLine } from './describe-fault.ts';
+import type { MailSettings } from './mail/open-mailbox.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { type ControlPlaneSettings, readSettings } from './settings.ts';
 
@@ -32,16 +33,10 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
-  const { sealingKey, publicUrl, consoleOrigins } = settings;
+  const { sealingKey, publicUrl } = settings;
   const development = settings.mode === 'development';
-  const mailbox = openMailbox(
-    {
-      smtpUrl: settings.smtpUrl,
-      from: settings.mailFrom,
-      outbox: development ? path.join(settings.home, 'outbox') : null,
-    },
-    logger,
-  );
+  const consoleOrigins = ownOrigins(settings);
+  const mailbox = openMailbox(mailSettings(settings), logger);
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const signIn = openSignIn({
     database,
@@ -91,6 +86,17 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       await clients.close();
     },
   };
+}
+
+/** In development the browser may know this machine by either of its names. */
+function ownOrigins({ mode, consoleOrigins, controlPlanePort }: ControlPlaneSettings): readonly string[] {
+  return mode === 'development'
+    ? [...consoleOrigins, `http://localhost:${controlPlanePort}`]
+    : consoleOrigins;
+}
+
+function mailSettings({ mode, home, smtpUrl, mailFrom }: ControlPlaneSettings): MailSettings {
+  return { smtpUrl, from: mailFrom, outbox: mode === 'development' ? path.join(home, 'outbox') : null };
 }
 
 /** Moves what has to move between Postgres and Redis. */

@@ -1,3 +1,4 @@
+import type { InputShapeFromFields } from '@pothos/core';
 import { formatUsd } from '#shared/money.ts';
 import { SERVER_TOOLS, type ServerTool } from '#shared/token-usage.ts';
 import {
@@ -5,12 +6,13 @@ import {
   listAllUsageRecords,
   listUsageRecordsOf,
   listUsageRecordsOfKeys,
+  type UsageRecordFilter,
   type UsageRecordRow,
 } from '../usage/list-usage-records.ts';
 import { accountRef } from './account.ts';
 import { apiKeyRef } from './api-key.ts';
 import { builder } from './builder.ts';
-import { encodeGlobalId } from './global-ids.ts';
+import { encodeGlobalId, uuidOf } from './global-ids.ts';
 import { inIdOrder } from './id-order.ts';
 import { loadPageOfParent, pageById } from './page.ts';
 import { serverTool } from './price.ts';
@@ -82,6 +84,10 @@ usageRecordRef.implement({
     dialect: t.exposeString('dialect', {
       description: "The client's protocol: `chat`, `responses` or `messages`.",
     }),
+    endUser: t.exposeString('endUser', {
+      nullable: true,
+      description: 'Keyed digest of the end-user id; null when the client named nobody.',
+    }),
     upstream: t.exposeString('upstream', {
       nullable: true,
       description: 'The upstream that answered; null when none was asked.',
@@ -147,14 +153,50 @@ builder.objectFields(usageRecordRef, (t) => ({
   }),
 }));
 
-function recordsOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
-  return pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+const commonFilters = builder.args((t) => ({
+  from: t.field({ type: 'DateTime', description: 'Only requests admitted at this time or later.' }),
+  to: t.field({ type: 'DateTime', description: 'Only requests admitted before this time.' }),
+  model: t.id({ description: 'Only requests billed as this model.' }),
+  dialect: t.string({ description: 'Only requests in this protocol: `chat`, `responses` or `messages`.' }),
+  status: t.field({ type: usageStatus, description: 'Only requests that ended like this.' }),
+  endUser: t.string({ description: 'Only requests of this end user: its keyed digest.' }),
+}));
+const keyFilter = builder.args((t) => ({
+  apiKeyId: t.id({ description: 'Only the requests made with this API key.' }),
+}));
+
+type Filter = InputShapeFromFields<typeof commonFilters> & Partial<InputShapeFromFields<typeof keyFilter>>;
+type ListArguments = Parameters<typeof pageById>[0] & Filter;
+
+function toFilter({ from, to, apiKeyId, model, dialect, status, endUser }: Filter): UsageRecordFilter {
+  return {
+    from: from ?? undefined,
+    to: to ?? undefined,
+    apiKeyId: apiKeyId === null || apiKeyId === undefined ? undefined : uuidOf('ApiKey', apiKeyId),
+    model: model?.toString(),
+    dialect: dialect ?? undefined,
+    status: status ?? undefined,
+    endUser: endUser ?? undefined,
+  };
+}
+
+const NEWEST_FIRST = { order: 'newest-first', idField: 'requestId' } as const;
+
+function recordsOf(
+  context: RequestContext,
+  parent: 'accountId' | 'apiKeyId',
+  parentId: string,
+  args: ListArguments,
+) {
+  const filter = toFilter(args);
+  const list = parent === 'accountId' ? listUsageRecordsOf : listUsageRecordsOfKeys;
+  return pageById(args, NEWEST_FIRST, (range) =>
     loadPageOfParent<UsageRecordRow>(context, {
-      name: 'usageRecordsOfAccount',
-      parentId: accountId,
+      name: `usageRecords:${parent}:${JSON.stringify(filter)}`,
+      parentId,
       range,
-      parentOf: (row) => row.accountId,
-      load: (accountIds) => listUsageRecordsOf(context.database, accountIds, range),
+      parentOf: (row) => row[parent],
+      load: (parentIds) => list(context.database, parentIds, filter, range),
     }),
   );
 }
@@ -164,7 +206,8 @@ builder.objectField(accountRef, 'usageRecords', (t) =>
     {
       type: usageRecordRef,
       description: 'Its requests, newest first.',
-      resolve: (account, args, context) => recordsOfAccount(context, account.id, args),
+      args: { ...commonFilters, ...keyFilter },
+      resolve: (account, args, context) => recordsOf(context, 'accountId', account.id, args),
     },
     usageRecordConnection,
     usageRecordEdge,
@@ -176,16 +219,8 @@ builder.objectField(apiKeyRef, 'usageRecords', (t) =>
     {
       type: usageRecordRef,
       description: 'The requests made with it, newest first.',
-      resolve: (key, args, context) =>
-        pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
-          loadPageOfParent<UsageRecordRow>(context, {
-            name: 'usageRecordsOfKey',
-            parentId: key.id,
-            range,
-            parentOf: (row) => row.apiKeyId,
-            load: (apiKeyIds) => listUsageRecordsOfKeys(context.database, apiKeyIds, range),
-          }),
-        ),
+      args: commonFilters,
+      resolve: (key, args, context) => recordsOf(context, 'apiKeyId', key.id, args),
     },
     usageRecordConnection,
     usageRecordEdge,
@@ -197,13 +232,18 @@ builder.queryField('usageRecords', (t) =>
     {
       type: usageRecordRef,
       description: 'Requests, newest first: those of one account, or all that the token may see.',
-      args: { accountId: t.arg.id({ description: 'Only the requests of this account.' }) },
+      args: {
+        accountId: t.arg.id({ description: 'Only the requests of this account.' }),
+        ...keyFilter,
+        ...commonFilters,
+      },
       resolve: async (_root, { accountId, ...args }, context) => {
         const listed = await accountsToList(context, 'usageRecords', accountId);
-        return await pageById(args, { order: 'newest-first', idField: 'requestId' }, (range) =>
+        const filter = toFilter(args);
+        return await pageById(args, NEWEST_FIRST, (range) =>
           listed === null
-            ? listAllUsageRecords(context.database, range)
-            : listUsageRecordsOf(context.database, listed, range),
+            ? listAllUsageRecords(context.database, filter, range)
+            : listUsageRecordsOf(context.database, listed, filter, range),
         );
       },
     },

@@ -14,7 +14,7 @@ import {
 import { apiError } from './api-error.ts';
 import { apiKeyRef } from './api-key.ts';
 import { builder } from './builder.ts';
-import { encodeGlobalId } from './global-ids.ts';
+import { encodeGlobalId, uuidOf } from './global-ids.ts';
 import { accountsToList, type RequestContext } from './request-context.ts';
 
 const MS_PER_DAY = 86_400_000;
@@ -99,10 +99,23 @@ builder.queryField('usageSummary', (t) =>
       from: t.arg({ type: 'DateTime', required: true, description: 'From the hour of this instant on.' }),
       to: t.arg({ type: 'DateTime', required: true, description: 'Up to this instant.' }),
       accountId: t.arg.id({ description: 'Only the usage of this account.' }),
+      apiKeyId: t.arg.id({ description: 'Only the usage of this API key.' }),
+      model: t.arg.id({ description: 'Only requests billed as this model.' }),
+      dialect: t.arg.string({
+        description: 'Only requests in this protocol: `chat`, `responses` or `messages`.',
+      }),
     },
-    resolve: async (_root, { groupBy, from, to, accountId }, context) => {
+    resolve: async (_root, { groupBy, from, to, accountId, apiKeyId, model, dialect }, context) => {
       const accountIds = await accountsToList(context, 'usageSummary', accountId);
-      const outcome = await summarizeUsage(context.database, { accountIds, groupBy, from, to });
+      const outcome = await summarizeUsage(context.database, {
+        accountIds,
+        groupBy,
+        from,
+        to,
+        apiKeyId: apiKeyId === null || apiKeyId === undefined ? undefined : uuidOf('ApiKey', apiKeyId),
+        model: model?.toString(),
+        dialect: dialect ?? undefined,
+      });
       if (outcome.ok) return outcome.value;
       throw apiError('BAD_USER_INPUT', outcome.errors.map((error) => error.message).join(' '));
     },

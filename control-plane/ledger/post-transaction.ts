@@ -38,7 +38,7 @@ const mintId = createIdMinter(systemClock);
 
 /**
  * The one writer of the ledger. Posts balanced transactions, moves the cached balances with them and wakes the balance
- * publisher, all inside the caller's database transaction. Idempotent per `idempotencyKey`. The result has one element
+ * publisher (for usage, whoever settles it publishes the balance with it), all inside the caller's database transaction. Idempotent per `idempotencyKey`. The result has one element
  * per posting, in order. Throws when a posting does not balance: that is a bug of the caller.
  */
 export async function postTransactions(
@@ -142,11 +142,15 @@ async function insertEntries(
     on conflict (ledger_account_id) do update
       set balance_nano = ledger_balances.balance_nano + excluded.balance_nano,
           sequence = ledger_balances.sequence + 1`);
+  // Who settles usage publishes it as well, together with what it has settled.
   const customers = new Set(
     written.flatMap(({ posting }) =>
-      posting.entries.flatMap(({ account }) => ('accountId' in account ? [account.accountId] : [])),
+      posting.kind === 'usage'
+        ? []
+        : posting.entries.flatMap(({ account }) => ('accountId' in account ? [account.accountId] : [])),
     ),
   );
+  if (customers.size === 0) return;
   await tx.execute(sql`
     select pg_notify(${BALANCE_CHANGED_CHANNEL}, account_id)
     from jsonb_array_elements_text(${JSON.stringify([...customers])}::text::jsonb) as account_id`);

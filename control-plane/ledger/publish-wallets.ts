@@ -7,6 +7,7 @@ import { type Listening, listenForever } from '#db/listen.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
+import { forgetSpool } from '../usage/forget-spool.ts';
 import type { SettledBudget } from '../usage/settle-budgets.ts';
 import { BALANCE_CHANGED_CHANNEL } from './post-transaction.ts';
 import {
@@ -138,6 +139,7 @@ export class WalletPublisher {
       await this.#seed();
       return;
     }
+    await this.#liftGuards();
     const accountIds = [...this.#dirty].slice(0, ROWS_PER_ROUND);
     for (const accountId of accountIds) this.#dirty.delete(accountId);
     try {
@@ -201,6 +203,7 @@ export class WalletPublisher {
       { spools },
       'Spools are silent: what they may hold stays reserved until they speak or are closed',
     );
+    await this.#link.client.sadd(redisKeys.quotaGuarded, ...spools);
     await this.#send(
       await reachOfSilentSpools(this.#sql, spools),
       (pipeline, { spool, wallet, reachNano }) => {
@@ -213,6 +216,18 @@ export class WalletPublisher {
         );
       },
     );
+  }
+
+  /** The guards of a silent spool end with it: its successor has closed it, or an operator has written it off. */
+  async #liftGuards(): Promise<void> {
+    const { client } = this.#link;
+    const guarded = await client.smembers(redisKeys.quotaGuarded);
+    if (guarded.length === 0) return;
+    const open = new Set(await readOpenSpools(this.#sql));
+    for (const spool of guarded.filter((each) => !open.has(each))) {
+      await forgetSpool(client, spool);
+      await client.srem(redisKeys.quotaGuarded, spool);
+    }
   }
 
   async #send<Row>(

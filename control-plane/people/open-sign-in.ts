@@ -101,6 +101,9 @@ export function openSignIn(options: SignInOptions) {
     rateLimit: rateLimitOptions(rateLimiter, development),
     advanced: {
       cookiePrefix: 'crossmodel',
+      // Said aloud, because the library turns both off by itself where it believes that it is tested.
+      disableCSRFCheck: false,
+      disableOriginCheck: false,
       useSecureCookies: options.publicUrl.startsWith('https:'),
       defaultCookieAttributes: { sameSite: 'lax', httpOnly: true, path: '/' },
       ipAddress: { ipAddressHeaders: [CLIENT_ADDRESS_HEADER] },

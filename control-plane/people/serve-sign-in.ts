@@ -27,6 +27,8 @@ export async function serveSignIn(
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   headers.set(CLIENT_ADDRESS_HEADER, call.clientAddress);
+  // Programs send no origin. No page is behind them, which has just been judged; the library would ask for one again.
+  if (!headers.has('origin')) headers.set('origin', new URL(call.publicUrl).origin);
   const method = request.method ?? 'GET';
   const hasBody = method !== 'GET' && method !== 'HEAD' && body.length > 0;
   const answer = await signIn.handler(

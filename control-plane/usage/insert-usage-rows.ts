@@ -87,7 +87,8 @@ export async function insertUsageRows(
   const records = bookings.map(({ record }) => record);
   if (inserted?.count === bookings.length) return records;
   const ids = new Set((inserted?.request_ids ?? '{}').slice(1, -1).split(','));
-  return records.filter((record) => ids.has(record.requestId));
+  // Taken out one by one: a batch may repeat a record, and only one row was inserted for it.
+  return records.filter((record) => ids.delete(record.requestId));
 }
 
 const NEEDS_QUOTES = /[^\w:.+-]/;

@@ -32,6 +32,10 @@ export interface SummaryRequest {
   readonly groupBy: readonly UsageDimension[];
   readonly from: Date;
   readonly to: Date;
+  /** Only usage of this key, model, dialect; end users are not counted by any of them. */
+  readonly apiKeyId?: string | undefined;
+  readonly model?: string | undefined;
+  readonly dialect?: string | undefined;
 }
 
 const FIGURES = sql`sum(cost_nano)::text as cost_nano, sum(request_count)::text as request_count,
@@ -63,15 +67,20 @@ interface GroupRow extends FigureRow {
  */
 export async function summarizeUsage(
   database: Database,
-  { accountIds, groupBy, from, to }: SummaryRequest,
+  { accountIds, groupBy, from, to, ...only }: SummaryRequest,
 ): Promise<Outcome<UsageGroup[]>> {
   const asked = new Set(groupBy);
   const byUser = asked.has('endUser');
   const times = (['hour', 'day', 'month'] as const).filter((each) => asked.has(each));
   if (times.length > 1) return refused([userError('INVALID_INPUT', 'Group by one of hour, day and month.')]);
-  if (byUser && groupBy.some((each) => each !== 'endUser' && each !== 'day' && each !== 'month'))
+  const narrowing = narrowedTo(only);
+  const apart = groupBy.some((each) => each !== 'endUser' && each !== 'day' && each !== 'month');
+  if (byUser && (apart || narrowing.length > 0))
     return refused([
-      userError('INVALID_INPUT', 'End users are counted by day: combine them with day or month only.'),
+      userError(
+        'INVALID_INPUT',
+        'End users are counted by day: combine them with day or month only, for all keys, models and dialects.',
+      ),
     ]);
   if (from >= to) return refused([userError('INVALID_INPUT', '`from` must be before `to`.')]);
   const [time] = times;
@@ -95,7 +104,7 @@ export async function summarizeUsage(
   const rows = await database.execute<GroupRow & Record<string, unknown>>(sql`
     select ${sql.join(columns, sql`, `)}, ${FIGURES}
     from ${byUser ? sql`usage_end_user_days` : sql`usage_hours`}
-    where ${whose} and ${within}
+    where ${sql.join([whose, within, ...narrowing], sql` and `)}
     group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5 limit ${MAX_SUMMARY_GROUPS + 1}`);
   if (rows.length > MAX_SUMMARY_GROUPS)
     return refused([
@@ -105,6 +114,14 @@ export async function summarizeUsage(
       ),
     ]);
   return succeeded(rows.map(toGroup));
+}
+
+function narrowedTo({ apiKeyId, model, dialect }: Partial<SummaryRequest>): SQL[] {
+  return [
+    ...(apiKeyId === undefined ? [] : [sql`api_key_id = ${apiKeyId}::uuid`]),
+    ...(model === undefined ? [] : [sql`model_id = ${model}`]),
+    ...(dialect === undefined ? [] : [sql`dialect = ${dialect}`]),
+  ];
 }
 
 function toGroup(row: GroupRow): UsageGroup {

@@ -11,6 +11,7 @@ const SLICED_REQUESTS_PER_SECOND = 10;
 const SECONDS_PER_MINUTE = 60;
 const NEWEST_WEIGHT = 0.3;
 const MS_PER_SECOND = 1_000;
+const RENEWAL_INTERVAL_MS = 100;
 /** How long a request counts against the limits per minute. */
 const WINDOW_MS = 61_000;
 /** A slice of requests and tokens is asked for with this much room over the observed rate. */
@@ -71,6 +72,7 @@ export class KeyQuota {
   #requestsInInterval = 0;
   #tokensInInterval = 0;
   #tokensPerRequest = 0;
+  #renewsFromMs = 0;
   readonly #sliceOf: (name: string, kind: WalletKind) => WalletSlice;
 
   constructor({ config }: CompiledKey, sliceOf: (name: string, kind: WalletKind) => WalletSlice) {
@@ -210,9 +212,10 @@ export class KeyQuota {
 
   /** True when the slices should be renewed before a request has to wait for them. */
   needsRenewal(nowMs: number): boolean {
-    if (this.renewing || !this.isSliced) return false;
-    if (this.rate.isLow(nowMs)) return true;
-    for (const { slice } of this.uses) if (slice.wanted() > 0n) return true;
-    return false;
+    if (this.renewing || !this.isSliced || nowMs < this.#renewsFromMs) return false;
+    const isLow = this.rate.isLow(nowMs) || this.uses.some(({ slice }) => slice.wanted() > 0n);
+    // Near its limit a key gets no slice however often it asks.
+    if (isLow) this.#renewsFromMs = nowMs + RENEWAL_INTERVAL_MS;
+    return isLow;
   }
 }

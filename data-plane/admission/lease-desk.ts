@@ -98,8 +98,7 @@ export class LeaseDesk {
       ...asked,
       needs: rest(amounts),
       leasts: leasts && rest(leasts),
-      // One call at a time asks for a slice.
-      onTop: uses.map(({ slice }) => (slice.pendingLeases > 0 ? 0n : slice.wanted())),
+      onTop: uses.map(({ slice }) => askOnTop(slice)),
     };
     if (requestsOnTop > 0) key.renewing = true;
     const answer = await this.#ask(plan, amounts, leasts, own, isPatient);
@@ -284,6 +283,13 @@ export class LeaseDesk {
 function planFor(key: KeyQuota, { rpmLimit, tpmLimit }: AdmittedSize) {
   const requestsOnTop = key.renewing ? 0 : key.requestsWanted;
   return { key, rpmLimit, tpmLimit, requestsOnTop, tokensOnTop: requestsOnTop > 0 ? key.tokensWanted : 0 };
+}
+
+/** How much a call asks for as a slice; one call at a time does. */
+function askOnTop(slice: WalletSlice): bigint {
+  const wanted = slice.pendingLeases > 0 ? 0n : slice.wanted();
+  if (wanted > 0n) slice.noteAsked();
+  return wanted;
 }
 
 /** Too little is left for slices: each request asks again, and what lies idle here is for everybody. */

@@ -33,6 +33,7 @@ export class WalletSlice {
   #heldInInterval = 0;
   #holdsInInterval = 0;
   #heldPerSecond = 0;
+  #askedInInterval = false;
   readonly #horizonSeconds: number;
 
   /** A slice is to cover what the observed rate holds in `horizonSeconds`. */
@@ -44,6 +45,11 @@ export class WalletSlice {
   /** Nothing is held, idle or on its way, and nobody has asked for a while. */
   get atRest(): boolean {
     return this.#heldPerSecond === 0 && this.idleNano === 0n && this.unwrittenNano === 0n && !this.changed;
+  }
+
+  /** A wallet that lends less than is wanted is not asked again and again. */
+  noteAsked(): void {
+    this.#askedInInterval = true;
   }
 
   noteDemand(amount: bigint): void {
@@ -129,13 +135,15 @@ export class WalletSlice {
     if (this.#heldPerSecond < 1) this.#heldPerSecond = 0;
     this.#heldInInterval = 0;
     this.#holdsInInterval = 0;
+    this.#askedInInterval = false;
     const isSlicedNow = isSliced && nowMs >= this.restsUntilMs;
     this.targetNano = isSlicedNow ? BigInt(Math.ceil(this.#heldPerSecond * this.#horizonSeconds)) : 0n;
     this.giveBack(this.targetNano * KEPT_OVER_TARGET);
   }
 
-  /** How much to ask for on top: nothing while the slice is at least half full. */
+  /** How much to ask for on top: nothing while the slice is at least half full, or was asked for since the last observation. */
   wanted(): bigint {
+    if (this.#askedInInterval) return 0n;
     const stock = this.idleNano + this.unwrittenNano;
     return stock * 2n >= this.targetNano ? 0n : this.targetNano - stock;
   }

@@ -108,7 +108,11 @@ export class TranslateRelay implements AnswerRelay {
     if (frameCount === 0) this.sawProgress = true;
     if (frames.overflowed) return 'garbage';
     if (atEnd && !this.#ended && this.#fault === undefined) this.#decoder.end();
-    if (this.#fault !== undefined) return 'error';
+    if (this.#fault !== undefined) {
+      // Content that came in the same read as the failure was first: the client gets it, as it would have a moment earlier.
+      if (this.#hasContent) this.#deliver();
+      return 'error';
+    }
     if (this.#ended) {
       this.#last = this.#out;
       this.#out = '';

@@ -188,6 +188,7 @@ function sampleValue(type: GraphQLInputType, name: string): string {
       .join(', ')} }`;
   if (text === 'Int') return '1';
   if (text === 'Boolean') return 'true';
+  if (text === 'DateTime') return name === 'from' ? '"2026-01-01T00:00:00Z"' : '"2026-02-01T00:00:00Z"';
   return `"${name === 'role' ? 'VIEWER' : 'x'}"`;
 }
 

@@ -142,6 +142,27 @@ describe('a second factor', () => {
   });
 });
 
+describe('a program', () => {
+  it('signs up and in without the origin of a page, as it has none', async () => {
+    const email = `${randomUUID()}@example.com`;
+    const post = (path: string, body: object) =>
+      fetch(api.url.replace('/graphql', `/auth${path}`), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'sec-fetch-mode': 'cors' },
+        body: JSON.stringify(body),
+      });
+    expect((await post('/sign-up/email', { name: 'Script', email, password: PASSWORD })).status).toBe(200);
+    await new Browser(api).auth(linkTo(api, email));
+    const { status, headers } = await post('/sign-in/email', { email, password: PASSWORD });
+    expect(status).toBe(200);
+    const cookie = headers
+      .getSetCookie()
+      .map((line) => line.split(';', 1)[0])
+      .join('; ');
+    expect((await api.call(VIEWER, { token: null, headers: { cookie } })).data.viewer.email).toBe(email);
+  });
+});
+
 describe('guessing', () => {
   it('is slowed down per address, also over other connections', async () => {
     const strict = await startTestApi({ strictSignIn: true });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ingestUsage } from '#control-plane/usage/ingest-usage.ts';
+import { firstUuidAt } from '#db/usage-partitions.ts';
+import { systemClock } from '#shared/clock.ts';
 import { formatId } from '#shared/identifiers.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import {
@@ -95,6 +97,40 @@ describe('usageSummary', () => {
     ]);
   });
 
+  it('narrows to a key, a model and a dialect', async () => {
+    const count = async (filter: string) => {
+      const { data } = await summary('', '', `from: "${FROM}", to: "${TO}", ${filter}`);
+      return data.usageSummary[0]?.usage.requestCount;
+    };
+    expect(await count(`apiKeyId: "${formatId('ApiKey', otherKey)}"`)).toBe(1);
+    expect(await count(`apiKeyId: "${formatId('ApiKey', mintTestId())}"`)).toBeUndefined();
+    expect(await count(`model: "${account.model}"`)).toBe(3);
+    expect(await count('dialect: "messages"')).toBe(1);
+  });
+
+  it('cuts hours, days and months exactly, and counts the hour that the range begins in', async () => {
+    const now = new Date(systemClock.nowMs());
+    const monthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
+    const late = await createBillableAccount(api.sql);
+    const at = (offsetMs: number) => {
+      const requestId = firstUuidAt(monthMs + offsetMs).slice(0, 14) + mintTestId().slice(14);
+      return billedRecord(late, {}, { requestId, costNano: '0' });
+    };
+    await book([at(-1), at(0), at(1), at(3_600_000), at(86_400_000)]);
+    const counts = async (groupBy: string, from: number, to: number) => {
+      const iso = (offsetMs: number) => new Date(monthMs + offsetMs).toISOString();
+      const { data } = await api.call(
+        `{ usageSummary(groupBy: ${groupBy}, accountId: "${formatId('Account', late.accountId)}", from: "${iso(from)}", to: "${iso(to)}") { usage { requestCount } } }`,
+      );
+      return data.usageSummary.map((group: { usage: { requestCount: number } }) => group.usage.requestCount);
+    };
+    const WHOLE = [-3_600_000, 2 * 86_400_000] as const;
+    expect(await counts('HOUR', ...WHOLE)).toEqual([1, 2, 1, 1]);
+    expect(await counts('[DAY]', ...WHOLE)).toEqual([1, 3, 1]);
+    expect(await counts('MONTH', ...WHOLE)).toEqual([1, 4]);
+    expect(await counts('[]', 1_800_000, 3_600_000)).toEqual([2]);
+  });
+
   it('groups by end user', async () => {
     const { data } = await summary('END_USER, MONTH', 'endUser startsAt');
     expect(data.usageSummary.map((group: { endUser: string }) => group.endUser)).toEqual(['ada', 'bob']);
@@ -110,6 +146,7 @@ describe('usageSummary', () => {
   it.each([
     ['two times', 'HOUR, DAY', undefined],
     ['end users by model', 'END_USER, MODEL', undefined],
+    ['end users of one dialect', 'END_USER', `from: "${FROM}", to: "${TO}", dialect: "chat"`],
     ['a time that ends before it begins', 'DAY', `from: "${TO}", to: "${FROM}"`],
   ])('refuses %s', async (_case, groupBy, args) => {
     const { errors } = await summary(groupBy, '', args);

@@ -82,6 +82,13 @@ describe('a wiped Redis', () => {
     expect(new Set(await redis.smembers(redisKeys.spoolWallets(spool)))).toEqual(
       new Set([lent.accountId, unknown.accountId]),
     );
+    // An operator writes it off, or its successor closes it.
+    await sql`update usage_spools set closed_at = now() where id = ${spool}`;
+    await expect
+      .poll(async () => Object.keys(await wallet(unknown.accountId)), { timeout: 12_000 })
+      .not.toContain(`x:${spool}`);
+    expect(Object.keys(await wallet(lent.accountId))).not.toContain(`b:${spool}`);
+    await expect.poll(() => redis.scard(redisKeys.quotaGuarded)).toBe(0);
   });
 
   it('is seeded again when what was settled could not be published', async () => {

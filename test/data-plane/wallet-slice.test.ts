@@ -89,6 +89,10 @@ describe('a slice of a wallet', () => {
     expect(grown).toBeGreaterThan(19_000n);
     expect(grown).toBeLessThanOrEqual(20_000n);
     expect(slice.wanted()).toBe(grown);
+    slice.noteAsked();
+    expect(slice.wanted()).toBe(0n);
+    interval(10, 31);
+    expect(slice.wanted()).toBeGreaterThan(0n);
     slice.lend(grown, 0n, 1n).written();
     expect(slice.wanted()).toBe(0n);
     for (let round = 0; round < 60; round += 1) interval(0, 100);

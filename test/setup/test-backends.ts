@@ -19,6 +19,12 @@ export function testDatabaseUrl(): Promise<string> {
   return databaseOfFile.url;
 }
 
+/** As {@link testDatabaseUrl}, but new for each call; the one before is dropped. */
+export function freshTestDatabaseUrl(): Promise<string> {
+  databaseOfFile = undefined;
+  return testDatabaseUrl();
+}
+
 /** A logical Redis database that only the current test file uses, empty at first. The same answer throughout the file. */
 export function testRedisUrl(): Promise<string> {
   const file = currentFile();
