@@ -38,8 +38,8 @@ export const redisKeys = {
   wallet: (name: string) => `cm:wallet:${name}`,
   /** set, lease scripts. Wallets in which a spool has counters, so that they can be closed. */
   spoolWallets: (spool: string) => `cm:spool:${spool}:wallets`,
-  /** set, publisher. Spools that were silent when balances were seeded, so that their guards go when they are closed. */
-  quotaGuarded: 'cm:quota:guarded',
+  /** set, publisher. Spools that have published figures or guards in wallets, so that these go when the spool is closed. */
+  quotaSpools: 'cm:quota:spools',
   /** channel, lease scripts and publisher → data planes. Name of a wallet whose idle slices are to come back. */
   quotaRecall: 'cm:quota:recall',
   /** hash, lease scripts. One-second buckets of requests and tokens of one API key; expires after 2 min of silence. */

@@ -1,5 +1,6 @@
 -- Publishes a wallet's balance and what has been settled in it from one spool.
--- KEYS 1 wallet   ARGV 1 sequence   2 balance (nano-USD)   3 spool or ''   4 settled from that spool, in all (nano-USD)
+-- KEYS 1 wallet   2 spools with figures in wallets   3 wallets of the spool
+-- ARGV 1 sequence   2 balance (nano-USD)   3 spool or ''   4 settled from that spool, in all (nano-USD)
 --      5 name of the wallet   6 recall channel, or '' where the balance does not bound what is free
 -- Invariants: a balance with a lower sequence than the known one is ignored; `settled` never falls.
 local known = redis.call('HGET', KEYS[1], 'sequence')
@@ -7,6 +8,8 @@ if not known or tonumber(ARGV[1]) >= tonumber(known) then
   redis.call('HSET', KEYS[1], 'balance', ARGV[2], 'sequence', ARGV[1])
 end
 if ARGV[3] ~= '' then
+  redis.call('SADD', KEYS[2], ARGV[3])
+  redis.call('SADD', KEYS[3], ARGV[5])
   local field = 's:' .. ARGV[3]
   local settled = redis.call('HGET', KEYS[1], field)
   if not settled or tonumber(ARGV[4]) > tonumber(settled) then redis.call('HSET', KEYS[1], field, ARGV[4]) end

@@ -28,12 +28,12 @@ const DECLARATION_WAIT_MS = 3_000;
 const DECLARATION_POLL_MS = 50;
 
 const SCRIPTS = {
-  publishWallet: ['./publish-wallet.lua', 1],
-  guardSilentSpool: ['./guard-silent-spool.lua', 3],
+  publishWallet: ['./publish-wallet.lua', 3],
+  guardSilentSpool: ['./guard-silent-spool.lua', 4],
 } as const;
 
 interface WalletCommands {
-  publishWallet(wallet: string, ...args: string[]): unknown;
+  publishWallet(...keysAndArguments: string[]): unknown;
   guardSilentSpool(wallet: string, ...args: string[]): unknown;
 }
 
@@ -139,7 +139,7 @@ export class WalletPublisher {
       await this.#seed();
       return;
     }
-    await this.#liftGuards();
+    await this.#forgetClosedSpools();
     const accountIds = [...this.#dirty].slice(0, ROWS_PER_ROUND);
     for (const accountId of accountIds) this.#dirty.delete(accountId);
     try {
@@ -203,7 +203,6 @@ export class WalletPublisher {
       { spools },
       'Spools are silent: what they may hold stays reserved until they speak or are closed',
     );
-    await this.#link.client.sadd(redisKeys.quotaGuarded, ...spools);
     await this.#send(
       await reachOfSilentSpools(this.#sql, spools),
       (pipeline, { spool, wallet, reachNano }) => {
@@ -212,21 +211,26 @@ export class WalletPublisher {
           redisKeys.wallet(wallet),
           redisKeys.spoolWallets(spool),
           redisKeys.quotaDeclared(runId),
+          redisKeys.quotaSpools,
           ...[spool, wallet, reachNano ?? ''],
         );
       },
     );
   }
 
-  /** The guards of a silent spool end with it: its successor has closed it, or an operator has written it off. */
-  async #liftGuards(): Promise<void> {
+  /**
+   * What wallets say of a spool ends with it: its successor has closed it, or an operator has written it off. Also where a
+   * figure was published in the moment in which the spool was closed, or Redis was wiped while a guard was written.
+   */
+  async #forgetClosedSpools(): Promise<void> {
     const { client } = this.#link;
-    const guarded = await client.smembers(redisKeys.quotaGuarded);
-    if (guarded.length === 0) return;
+    const known = await client.smembers(redisKeys.quotaSpools);
+    if (known.length === 0) return;
     const open = new Set(await readOpenSpools(this.#sql));
-    for (const spool of guarded.filter((each) => !open.has(each))) {
+    for (const spool of known.filter((each) => !open.has(each))) {
+      // In this order: what is published meanwhile makes the spool known again.
+      await client.srem(redisKeys.quotaSpools, spool);
       await forgetSpool(client, spool);
-      await client.srem(redisKeys.quotaGuarded, spool);
     }
   }
 
@@ -242,10 +246,14 @@ export class WalletPublisher {
   }
 }
 
+function walletKeys(wallet: string, spool: string): string[] {
+  return [redisKeys.wallet(wallet), redisKeys.quotaSpools, redisKeys.spoolWallets(spool)];
+}
+
 function addBalance(pipeline: ChainableCommander, row: BalanceRow, spool: string, settledNano: string): void {
   const commands = pipeline as ChainableCommander & WalletCommands;
   commands.publishWallet(
-    redisKeys.wallet(row.account_id),
+    ...walletKeys(row.account_id, spool),
     ...[row.sequence, row.balance_nano, spool, settledNano, row.account_id, redisKeys.quotaRecall],
   );
 }
@@ -255,5 +263,8 @@ function addBudget(pipeline: ChainableCommander, budget: SettledBudget): void {
   const commands = pipeline as ChainableCommander & WalletCommands;
   const { wallet, sequence, spentNano, spool, settledNano } = budget;
   const balance = (-BigInt(spentNano)).toString();
-  commands.publishWallet(redisKeys.wallet(wallet), ...[sequence, balance, spool, settledNano, wallet, '']);
+  commands.publishWallet(
+    ...walletKeys(wallet, spool),
+    ...[sequence, balance, spool, settledNano, wallet, ''],
+  );
 }

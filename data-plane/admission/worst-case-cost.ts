@@ -73,7 +73,9 @@ export function holdFor(
   const first = costOfOutput(firstTokens);
   const isWhole = firstTokens === ceilingTokens;
   if (isWhole) return { worstCaseNano: first, leastNano: undefined, steps: undefined };
-  if (!stream) return { worstCaseNano: costOfOutput(ceilingTokens), leastNano: first, steps: undefined };
+  // Thoughts that a provider counts but does not send cannot be watched growing: such a stream is held for like a whole answer.
+  const isWatchable = stream && model.capabilities.reasoning === undefined;
+  if (!isWatchable) return { worstCaseNano: costOfOutput(ceilingTokens), leastNano: first, steps: undefined };
   const stepTokens = UNSTATED_OUTPUT_TOKENS;
   const stepNano = roundPicoToNano(BigInt(stepTokens) * BigInt(prices.output));
   return {

@@ -45,7 +45,7 @@ export function guideShellCases(current: () => ClientProduct): void {
       const found = JSON.parse((await runShell(find, tmpdir(), env)).stdout);
       const API_KEY_ID = foundKeys.parse(found).data.account.apiKeys.edges[0]?.node.id ?? '';
       const answer = JSON.parse((await runShell(set, tmpdir(), { ...env, API_KEY_ID })).stdout);
-      expect(answer).toEqual({ data: { modelAliasSet: { userErrors: [] } } });
+      expect(answer.data).toEqual({ modelAliasSet: { userErrors: [] } });
       await expect.poll(() => statusOf(current(), 'claude-opus-5-5'), { timeout: 5_000 }).toBe(200);
       expect(await statusOf(current(), 'nobody-knows')).toBe(404);
     });

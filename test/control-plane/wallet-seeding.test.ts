@@ -88,7 +88,7 @@ describe('a wiped Redis', () => {
       .poll(async () => Object.keys(await wallet(unknown.accountId)), { timeout: 12_000 })
       .not.toContain(`x:${spool}`);
     expect(Object.keys(await wallet(lent.accountId))).not.toContain(`b:${spool}`);
-    await expect.poll(() => redis.scard(redisKeys.quotaGuarded)).toBe(0);
+    await expect.poll(() => redis.scard(redisKeys.quotaSpools)).toBe(0);
   });
 
   it('is seeded again when what was settled could not be published', async () => {
