@@ -2,6 +2,7 @@ import { eq, sql } from 'drizzle-orm';
 import { disputes, topUps } from '#db/schema/billing.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
 import { mintId } from '../mint-id.ts';
+import { applyPaymentIntent } from './apply-payment-intent.ts';
 import type { BillingContext } from './billing-context.ts';
 import { idOf } from './stripe-client.ts';
 import { disputeLostPosting, disputeOpenedPosting, disputeWonPosting } from './top-up-postings.ts';
@@ -16,6 +17,8 @@ export async function applyDispute(context: BillingContext, stripeDisputeId: str
   const paymentIntentId = idOf(dispute.payment_intent);
   // An inquiry (`warning_…`) moves no money yet.
   if (paymentIntentId === null || dispute.status.startsWith('warning')) return;
+  // The dispute's event may overtake that of its payment: the payment first, so that its row is found.
+  await applyPaymentIntent(context, paymentIntentId);
   const verdict = dispute.status === 'won' ? 'won' : dispute.status === 'lost' ? 'lost' : 'open';
   await database.transaction(async (tx) => {
     const [topUp] = await tx

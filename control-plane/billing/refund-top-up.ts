@@ -7,6 +7,7 @@ import { postTransactions } from '../ledger/post-transaction.ts';
 import { readPaidBalance } from '../ledger/read-paid-balance.ts';
 import { mintId } from '../mint-id.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { applyPaymentIntent } from './apply-payment-intent.ts';
 import type { TopUp } from './begin-top-up.ts';
 import type { BillingContext } from './billing-context.ts';
 import type { BillingSettings } from './billing-settings.ts';
@@ -100,13 +101,12 @@ export async function applyRefund(context: BillingContext, stripeRefundId: strin
 }
 
 /** A refund that was not asked for here takes its amount off the balance all the same: first the credit, then the fee. */
-async function noteForeignRefund(
-  { database }: BillingContext,
-  sent: Stripe.Refund,
-): Promise<string | undefined> {
+async function noteForeignRefund(context: BillingContext, sent: Stripe.Refund): Promise<string | undefined> {
   const paymentIntentId = idOf(sent.payment_intent);
   if (paymentIntentId === null || sent.status === 'failed' || sent.status === 'canceled') return undefined;
-  return await database.transaction(async (tx) => {
+  // The refund's event may overtake that of its payment: the payment first, so that its row is found.
+  await applyPaymentIntent(context, paymentIntentId);
+  return await context.database.transaction(async (tx) => {
     const [topUp] = await tx
       .select()
       .from(topUps)
