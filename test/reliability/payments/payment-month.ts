@@ -9,6 +9,8 @@ import {
 import type { SeededRandom } from '../seeded-random.ts';
 
 const DECLINED_CARDS = ['4000000000000002', '4000000000009995'];
+/** While nothing is told, every page counts as open, and an account may have only so many. */
+const MOST_PAGES = 8;
 const AMOUNTS_USD = ['10.00', '12.34', '20.00', '50.00', '99.99'];
 
 /**
@@ -21,9 +23,16 @@ export async function playMonth(
   payments: number,
 ): Promise<readonly string[]> {
   const accounts: string[] = [];
+  const pages = new Map<string, number>();
+  const openOne = async () => {
+    accounts.push(await billing.openAccount());
+    return accounts.at(-1) ?? '';
+  };
   for (let count = 0; count < payments; count += 1) {
-    if (accounts.length === 0 || random.next() < 0.5) accounts.push(await billing.openAccount());
-    const accountId = accounts[random.between(0, accounts.length)] ?? '';
+    const free = accounts.filter((id) => (pages.get(id) ?? 0) < MOST_PAGES);
+    if (free.length === 0 || random.next() < 0.5) free.push(await openOne());
+    const accountId = free[random.between(0, free.length)] ?? '';
+    pages.set(accountId, (pages.get(accountId) ?? 0) + 1);
     const amountUsd = AMOUNTS_USD[random.between(0, AMOUNTS_USD.length)] ?? '10.00';
     const intent = await payOnPage(billing, random, accountId, amountUsd);
     if (intent?.status === 'succeeded') await afterwards(billing, random, intent);
