@@ -5,6 +5,7 @@ import { billingProfiles, savedCards } from '#db/schema/billing.ts';
 import { mintId } from '../mint-id.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import type { BillingContext } from './billing-context.ts';
+import { ignoreStripeFailure } from './stripe-client.ts';
 
 export type SavedCard = typeof savedCards.$inferSelect;
 
@@ -88,8 +89,8 @@ export async function removeCard(
     return card;
   });
   if (removed === undefined) return NO_SUCH_CARD;
-  // Detached at Stripe by the reconciliation too, should this call fail.
-  await stripe.paymentMethods.detach(removed.stripePaymentMethodId).catch(() => undefined);
+  // Should this fail, Stripe keeps a card that nothing of ours will ever charge.
+  await stripe.paymentMethods.detach(removed.stripePaymentMethodId).catch(ignoreStripeFailure);
   return succeeded({ cardId });
 }
 

@@ -19,6 +19,12 @@ export function openStripe({ stripeSecretKey, stripeApiBase }: BillingSettings):
   });
 }
 
+/** For calls that may fail at Stripe without harm. Anything else that goes wrong is a bug and goes on. */
+export function ignoreStripeFailure(error: unknown): undefined {
+  if (error instanceof Stripe.errors.StripeError) return undefined;
+  throw error;
+}
+
 /** An expandable field's id, whether Stripe sent the id or the object. */
 export function idOf(reference: string | { readonly id: string } | null | undefined): string | null {
   if (reference === null || reference === undefined) return null;

@@ -4,6 +4,7 @@ import { parseUsd } from '#shared/money.ts';
 import { accountsWithin } from '../accounts/authorize.ts';
 import { findTopUps } from '../billing/list-billing.ts';
 import { beginRefund, sendRefund } from '../billing/refund-top-up.ts';
+import { ignoreStripeFailure } from '../billing/stripe-client.ts';
 import { NANO_PER_CENT } from '../billing/top-up-amount.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import { builder } from './builder.ts';
@@ -91,7 +92,7 @@ async function refund(context: RequestContext, given: typeof input.$inferInput):
     },
   );
   // Should Stripe be away, the reconciliation sends it: the credit is off the balance already.
-  if (begun.value !== null) await sendRefund(billing, begun.value.refundId).catch(() => undefined);
+  if (begun.value !== null) await sendRefund(billing, begun.value.refundId).catch(ignoreStripeFailure);
   return begun;
 }
 
