@@ -1,25 +1,21 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '#shared/clock.ts';
-import { type ControlApi, controlApi, nanoUsd, type UsageRow } from '#test/acceptance/control-api.ts';
-import { type PublishedTier, publishedPrices } from '#test/acceptance/hand-price.ts';
+import { controlApi } from '#test/acceptance/control-api.ts';
+import { publishedPrices } from '#test/acceptance/hand-price.ts';
 import { type RunningProduct, startProduct } from '#test/acceptance/running-product.ts';
-import { readBookFile } from '#test/fakes/mock-book.ts';
 import { COMPONENTS, type Kill, type KillPlan, killAtRandom, watchForCrashes } from './chaos-kills.ts';
-import { type CompletedAnswer, type LoadReport, type LoadSecond, startLoad } from './chaos-load.ts';
-import { judge, type Verdict } from './chaos-verdict.ts';
+import { type LoadReport, type LoadSecond, startLoad } from './chaos-load.ts';
+import type { Verdict } from './chaos-verdict.ts';
+import { PROVIDER_KEY, startProviderProcess } from './provider-process.ts';
+import { untilRecorded, verdictOf } from './recorded-answers.ts';
 import { seededRandom } from './seeded-random.ts';
 
-const PROVIDER_KEY = 'sk-chaos-provider-key';
 const MODELS = ['openai/gpt-5-mini', 'openai/gpt-4o-mini'];
 const CREDIT_USD = '10000.00';
 const WARM_UP_ANSWERS = 20;
-const QUIESCENCE_TIMEOUT_MS = 120_000;
-const QUIESCENCE_POLL_MS = 2_000;
 const SETTLE_MS = 3_000;
 
 export interface ChaosOptions extends KillPlan {
@@ -117,70 +113,15 @@ async function loadAndKill(
     `load is off: ${report.completed.length} of ${report.sent} answers complete; waiting for the records`,
   );
   const records = await untilRecorded(api, accountId, report.completed);
-  const verdict = await verdictOf(api, { accountId, bookPath, prices, completed: report.completed, records });
+  const verdict = await verdictOf(api, {
+    accountId,
+    creditUsd: CREDIT_USD,
+    bookPath,
+    prices,
+    completed: report.completed,
+    records,
+  });
   return { kills, crashes, load: report, records: records.length, verdict };
-}
-
-async function verdictOf(
-  api: ControlApi,
-  run: {
-    accountId: string;
-    bookPath: string;
-    prices: ReadonlyMap<string, readonly PublishedTier[]>;
-    completed: readonly CompletedAnswer[];
-    records: readonly UsageRow[];
-  },
-): Promise<Verdict> {
-  const balance = nanoUsd(await api.availableUsd(run.accountId));
-  return judge({
-    completed: run.completed,
-    book: readBookFile(run.bookPath),
-    records: run.records,
-    prices: run.prices,
-    balanceDrop: nanoUsd(CREDIT_USD) - balance,
-  });
-}
-
-/** The records once every completed request has one and no further ones arrive; else what there is after the deadline. */
-async function untilRecorded(
-  api: ControlApi,
-  accountId: string,
-  completed: readonly CompletedAnswer[],
-): Promise<UsageRow[]> {
-  const deadlineMs = systemClock.monotonicMs() + QUIESCENCE_TIMEOUT_MS;
-  let previous = -1;
-  for (;;) {
-    const records = await api.usageRecords(accountId);
-    const recorded = new Set(records.map((record) => record.requestId));
-    const isWhole = completed.every((answer) => recorded.has(answer.requestId));
-    if ((isWhole && records.length === previous) || systemClock.monotonicMs() > deadlineMs) return records;
-    previous = records.length;
-    await delay(QUIESCENCE_POLL_MS);
-  }
-}
-
-interface ProviderProcess {
-  readonly baseUrl: string;
-  stop(): Promise<void>;
-}
-
-async function startProviderProcess(bookPath: string): Promise<ProviderProcess> {
-  const program = path.join(import.meta.dirname, '..', 'fakes', 'mock-provider-main.ts');
-  const child = spawn(process.execPath, [program, '--book', bookPath, '--key', PROVIDER_KEY], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { baseUrl } = JSON.parse(line) as { baseUrl: string };
-    return {
-      baseUrl,
-      stop: async () => {
-        child.kill('SIGTERM');
-        await exited;
-      },
-    };
-  }
-  throw new Error('The mock provider ended before it listened');
 }
 
 /** The report as text: what was done, what came of it, and each problem on a line of its own. */
