@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,6 +19,7 @@ import { type SeededRandom, seededRandom } from './seeded-random.ts';
 const MODELS = ['openai/gpt-5-mini', 'openai/gpt-4o-mini'];
 const CREDIT_USD = '10000.00';
 const WARM_UP_ANSWERS = 20;
+const KEY_KNOWN_AFTER_MS = 1_500;
 const SETTLE_MS = 1_000;
 const RENEWAL_TIMEOUT_MS = 60_000;
 const LONG_STREAM_SHARE = 0.1;
@@ -79,6 +80,8 @@ async function loadAndRestart(
   await api.grantCredit(accountId, CREDIT_USD);
   const { secret } = await api.createKey(accountId, { rpmLimit: 1_000_000, tpmLimit: 1_000_000_000 });
   const prices = await publishedPrices(dataPlaneUrl);
+  // Every process knows a new key after a second.
+  await delay(KEY_KNOWN_AFTER_MS);
   const load = startLoad({
     dataPlaneUrl,
     apiKey: secret,
@@ -152,13 +155,16 @@ async function renew(product: RunningProduct, by: RollingOptions['by']): Promise
   }
   for (const [name, pid] of Object.entries(product.processes())) {
     if (!isServing(name)) continue;
+    const served = timesServing(product, name);
     process.kill(pid, 'SIGTERM');
-    const hasSuccessor = (): boolean => {
-      const now = product.processes()[name];
-      return now !== undefined && now !== pid;
-    };
-    if (!(await within(RENEWAL_TIMEOUT_MS, hasSuccessor))) throw new Error(`${name} did not come back`);
-    // It listens a moment after it appears; until then its siblings serve.
-    await delay(3_000);
+    // Its siblings serve until then.
+    if (!(await within(RENEWAL_TIMEOUT_MS, () => timesServing(product, name) > served)))
+      throw new Error(`${name} did not come back`);
   }
+}
+
+/** How often a process of this name has begun to serve, by its own log. */
+function timesServing(product: RunningProduct, name: string): number {
+  const log = readFileSync(path.join(product.home, 'logs', `${name}.log`), 'utf8');
+  return log.split('data plane listening').length - 1;
 }
