@@ -118,7 +118,7 @@ async function redisServes(url: string): Promise<boolean> {
 }
 
 async function postgresServes(url: string): Promise<boolean> {
-  const sql = postgres(url, { max: 1, connect_timeout: 2 });
+  const sql = postgres(url, { max: 1, connect_timeout: 2, fetch_types: false });
   try {
     await sql`select 1`;
     return true;
