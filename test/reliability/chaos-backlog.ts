@@ -43,7 +43,7 @@ export async function leaveBacklog(sql: Sql, home: string, slots: number, record
       const lines = Array.from({ length: Math.min(LINES_PER_WRITE, end - written) }, (_, line) =>
         nextRecord(accounts, written + line, owed),
       );
-      files.append(`${lines.join('\n')}\n`, lines.length, false);
+      files.append(Buffer.from(`${lines.join('\n')}\n`), lines.length, false);
       written += lines.length;
       await nextTurn();
     }
