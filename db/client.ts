@@ -22,7 +22,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** Opens lazily connecting pools; nothing is sent before the first query. */
 export function openDatabase(
   url: string,
-  options: { max: number; applicationName: string },
+  options: { max: number; applicationName: string; statementTimeoutMs?: number },
 ): DatabaseClients {
   const settings: Settings = {
     max: options.max,
@@ -31,7 +31,10 @@ export function openDatabase(
     onnotice: () => undefined,
     fetch_types: false,
     types: { ...ARRAY_TYPES },
-    connection: { application_name: options.applicationName, statement_timeout: STATEMENT_TIMEOUT_MS },
+    connection: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+    },
   };
   const forDrizzle = openClient(url, settings);
   // Drizzle sets how its client reads and writes; its transactions have to do the same.
