@@ -87,6 +87,11 @@ export async function startBilling(
         database: api.database,
         redisUrl: await testRedisUrl(),
         logger: pino({ level: 'silent' }),
+        mailbox: {
+          post: () => undefined,
+          send: async (mail) => void api.mails.push(mail),
+          close: async () => undefined,
+        },
         billing: settings,
       })
     : undefined;
