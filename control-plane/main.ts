@@ -30,6 +30,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
+    statementTimeoutMs: settings.apiTimeoutMs,
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
@@ -60,6 +61,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       mailbox,
       rateLimiter,
       costPerMinute: settings.apiCostPerMinute,
+      apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
       ...payments.resources,
     },

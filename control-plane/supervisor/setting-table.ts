@@ -85,6 +85,12 @@ const EDGE: readonly SettingRow[] = [
     meaning:
       'What one token or person may ask of the GraphQL API: 10 per request and 1 per object of its pages',
   },
+  wholeNumber(
+    'API_TIMEOUT_MS',
+    { from: 100, to: 600_000 },
+    '15000',
+    'How long a GraphQL request may run before it is answered with `TIMEOUT`',
+  ),
   {
     name: 'SMTP_URL',
     allowed: 'smtp:// or smtps://, with user and password',

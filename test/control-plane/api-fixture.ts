@@ -70,6 +70,7 @@ export async function startTestApi(
     development?: boolean;
     strictSignIn?: boolean;
     costPerMinute?: number;
+    apiTimeoutMs?: number;
     billing?: BillingSettings;
   } = {},
 ): Promise<TestApi> {
@@ -119,6 +120,7 @@ export async function startTestApi(
       rateLimiter,
       signIn,
       costPerMinute: options.costPerMinute ?? 10_000_000,
+      apiTimeoutMs: options.apiTimeoutMs ?? 60_000,
       ...payments.resources,
     },
     {
