@@ -32,6 +32,13 @@ export interface Disturbance {
   readonly recoveredAfterMs: number;
 }
 
+/** One line for people. */
+export function describeDisturbance(done: Disturbance): string {
+  const { manner, atMs, processName, pid, frozenMs, recoveredAfterMs } = done;
+  const what = manner === 'kill' ? 'killed' : `stopped for ${frozenMs} ms`;
+  return `${(atMs / 1000).toFixed(1)} s: ${processName} (${pid}) ${what}, serves ${Math.round(recoveredAfterMs)} ms later`;
+}
+
 export interface DisturbancePlan {
   readonly killsPerComponent: number;
   readonly freezesPerComponent: number;

@@ -5,12 +5,6 @@ import type { ChaosReport } from './chaos-run.ts';
 
 const LISTED_PROBLEMS = 40;
 
-export function describeDisturbance(done: Disturbance): string {
-  const { manner, atMs, processName, pid, frozenMs, recoveredAfterMs } = done;
-  const what = manner === 'kill' ? 'killed' : `stopped for ${frozenMs} ms`;
-  return `${(atMs / 1000).toFixed(1)} s: ${processName} (${pid}) ${what}, serves ${Math.round(recoveredAfterMs)} ms later`;
-}
-
 /** The report as text: what was done, what came of it, and each problem on a line of its own. */
 export function formatChaosReport(report: ChaosReport): string {
   const { load, verdict, options, audit } = report;

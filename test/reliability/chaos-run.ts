@@ -12,9 +12,13 @@ import { readBookFile } from '#test/fakes/mock-book.ts';
 import { type Backlog, bookedOf, leaveBacklog, problemsOfBacklog } from './chaos-backlog.ts';
 import { type ChaosBooks, openBooks } from './chaos-books.ts';
 import { COMPONENTS, isAlive, watchForCrashes } from './chaos-components.ts';
-import { type Disturbance, type DisturbancePlan, disturbAtRandom } from './chaos-disturbances.ts';
+import {
+  type Disturbance,
+  type DisturbancePlan,
+  describeDisturbance,
+  disturbAtRandom,
+} from './chaos-disturbances.ts';
 import { type CompletedAnswer, type LoadReport, startLoad } from './chaos-load.ts';
-import { describeDisturbance } from './chaos-report.ts';
 import { judge, type Verdict } from './chaos-verdict.ts';
 import { seededRandom } from './seeded-random.ts';
 
