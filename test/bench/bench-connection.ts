@@ -54,6 +54,11 @@ export class BenchConnection {
     });
   }
 
+  /** Whether an answer is still to come or on its way. */
+  get isAsking(): boolean {
+    return this.#request !== undefined;
+  }
+
   close(): void {
     this.socket.destroy();
   }

@@ -87,8 +87,9 @@ export async function openLoop(
 /** Streams opened one after the other and left to themselves. */
 export interface OpenStreams {
   readonly connections: readonly BenchConnection[];
-  /** How many have received something. */
+  /** How many have received something, and how many of those have not ended. */
   begun(): number;
+  open(): number;
   /** When all have ended. */
   ended(): Promise<LoadFigures>;
 }
@@ -108,6 +109,7 @@ export async function openStreams(port: number, request: BenchRequest, count: nu
   return {
     connections,
     begun: () => connections.filter(({ receivedBytes }) => receivedBytes > 0).length,
+    open: () => connections.filter(({ receivedBytes, isAsking }) => receivedBytes > 0 && isAsking).length,
     ended: async () => {
       await Promise.all(running);
       for (const connection of connections) connection.close();

@@ -111,17 +111,17 @@ function manyStreams(name: string, count: number): Scenario {
     run: async (target) => {
       const opened = await openStreams(target.port, chatRequest(target, wanted), count);
       let most = 0;
-      let begun = 0;
+      let mostOpen = 0;
       const watch = setInterval(() => {
         most = Math.max(most, residentMib(target.pids));
-        begun = Math.max(begun, opened.begun());
+        mostOpen = Math.max(mostOpen, opened.open());
       }, 500);
       const { failures } = await opened.ended();
       clearInterval(watch);
       return {
         'RSS, MiB': most,
         'KiB per stream': ((most - target.idleMib) * 1024) / count,
-        'open at once': begun,
+        'open at once': mostOpen,
         failures,
       };
     },
@@ -209,7 +209,8 @@ function largeBodies(name: string, what: string, requestTo: (target: BenchTarget
 }
 
 export const SCENARIOS: readonly Scenario[] = [
-  // Memory first: what other scenarios leave behind is not what streams take.
+  // Memory first: what other scenarios leave behind is not what these take.
+  slowReaders,
   manyStreams('streams-1000', 1_000),
   manyStreams('streams-5000', 5_000),
   manyStreams('streams-10000', 10_000),
@@ -218,7 +219,6 @@ export const SCENARIOS: readonly Scenario[] = [
   streams('chunks-1000', 1_000, 20, 'forward'),
   streams('translate', 100, 5, 'translate'),
   latency,
-  slowReaders,
   aborts,
   largeBodies('long-prompt', 'prompts of 200,000 tokens, beside 200 small requests per second', (target) =>
     chatRequest(target, WHOLE_ANSWER, 'word '.repeat(LONG_PROMPT_WORDS)),
