@@ -322,7 +322,7 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#bodyBytes += piece.length;
     const maxBytes = this.#mode === 'error' ? MAX_ERROR_BODY_BYTES : MAX_ANSWER_BYTES;
     if (this.#bodyBytes <= maxBytes) {
-      this.#pieces.push(piece);
+      this.#pieces.push(Buffer.from(piece));
       return;
     }
     this.#giveUp('answer_too_large');
