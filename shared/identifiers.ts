@@ -32,6 +32,7 @@ export type IdKind = keyof typeof ID_PREFIXES;
 const KIND_BY_PREFIX = new Map<string, IdKind>(
   Object.entries(ID_PREFIXES).map(([kind, prefix]) => [prefix, kind as IdKind]),
 );
+const HEX_DIGITS = 32;
 const PUBLIC_ID = /^([a-z_]+)_([0-9a-f]{32})$/;
 
 /** Shows an internal UUID to the outside: `formatId('ApiKey', uuid)` → `key_…`. */
@@ -39,8 +40,9 @@ export function formatId(kind: IdKind, uuid: string): string {
   return `${ID_PREFIXES[kind]}_${uuidHex(uuid)}`;
 }
 
-/** The 32 hexadecimal digits of a UUID. */
+/** The 32 hexadecimal digits of a UUID, with dashes or without. */
 export function uuidHex(uuid: string): string {
+  if (uuid.length === HEX_DIGITS) return uuid;
   return `${uuid.slice(0, 8)}${uuid.slice(9, 13)}${uuid.slice(14, 18)}${uuid.slice(19, 23)}${uuid.slice(24)}`;
 }
 
