@@ -70,6 +70,7 @@ export async function startTestApi(
     development?: boolean;
     strictSignIn?: boolean;
     costPerMinute?: number;
+    apiTimeoutMs?: number;
     billing?: BillingSettings;
   } = {},
 ): Promise<TestApi> {
@@ -88,7 +89,11 @@ export async function startTestApi(
   );
   await seedCatalog(database);
   const mails: Mail[] = [];
-  const mailbox: Mailbox = { post: (mail) => void mails.push(mail), close: async () => undefined };
+  const mailbox: Mailbox = {
+    post: (mail) => void mails.push(mail),
+    send: async (mail) => void mails.push(mail),
+    close: async () => undefined,
+  };
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const consoleOrigins = ['https://console.example.com'];
   const development = options.development ?? false;
@@ -115,6 +120,7 @@ export async function startTestApi(
       rateLimiter,
       signIn,
       costPerMinute: options.costPerMinute ?? 10_000_000,
+      apiTimeoutMs: options.apiTimeoutMs ?? 60_000,
       ...payments.resources,
     },
     {
