@@ -7,6 +7,7 @@ import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
 import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
+import { forgetOldBudgets } from './usage/forget-old-budgets.ts';
 
 const ROUND_MS = 3_600_000;
 const EXPIRY_ROUND_MS = 30_000;
@@ -21,7 +22,8 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of sealed answers whose day is over and of old notices; every half minute the expiry of promotional credit.
+ * their retention, of budgets of periods long past, of sealed answers whose day is over and of old notices; every half
+ * minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -32,8 +34,9 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
     const mails = await forgetOldMails(database);
-    if (partitions.length + dropped.length + answers + mails > 0)
-      logger.info({ partitions, dropped, answers, mails }, 'Housekeeping is done');
+    const budgets = await forgetOldBudgets(sql, clock.nowMs());
+    if (partitions.length + dropped.length + answers + mails + budgets > 0)
+      logger.info({ partitions, dropped, answers, mails, budgets }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;
