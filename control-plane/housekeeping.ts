@@ -4,6 +4,7 @@ import { ensureUsagePartitions } from '#db/usage-partitions.ts';
 import type { Clock } from '#shared/clock.ts';
 import { forgetExpiredAnswers } from './answer-once.ts';
 import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
+import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
 
@@ -20,7 +21,7 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, and of sealed answers whose day is over; every half minute the expiry of promotional credit.
+ * their retention, of sealed answers whose day is over and of old notices; every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -30,8 +31,9 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const partitions = await ensureUsagePartitions(sql, clock.nowMs());
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
-    if (partitions.length + dropped.length + answers > 0)
-      logger.info({ partitions, dropped, answers }, 'Housekeeping is done');
+    const mails = await forgetOldMails(database);
+    if (partitions.length + dropped.length + answers + mails > 0)
+      logger.info({ partitions, dropped, answers, mails }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

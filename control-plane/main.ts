@@ -103,12 +103,14 @@ function mailSettings({ mode, home, smtpUrl, mailFrom }: ControlPlaneSettings): 
 
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }] = await Promise.all([
-    import('./workers.ts'),
-    import('./housekeeping.ts'),
-    import('./ledger/reconcile-regularly.ts'),
-    import('./jobs/start-jobs.ts'),
-  ]);
+  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }, { openMailbox }] =
+    await Promise.all([
+      import('./workers.ts'),
+      import('./housekeeping.ts'),
+      import('./ledger/reconcile-regularly.ts'),
+      import('./jobs/start-jobs.ts'),
+      import('./mail/open-mailbox.ts'),
+    ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
     applicationName: 'crossmodel-workers',
@@ -119,10 +121,12 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
   });
+  const mailbox = openMailbox(mailSettings(settings), logger);
   const jobs = startJobs({
     database: clients.database,
     redisUrl: settings.redisUrl,
     logger,
+    mailbox,
     billing: settings.billing,
   });
   const housekeeping = startHousekeeping({
@@ -143,6 +147,7 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     close: async () => {
       await metrics?.close();
       await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
+      await mailbox.close();
       link.close();
       await clients.close();
     },

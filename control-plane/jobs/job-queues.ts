@@ -8,6 +8,8 @@ export interface JobPayloads {
   'stripe-events': { readonly eventId: string };
   /** Tops an account up whose balance is below its threshold. */
   'auto-top-ups': { readonly accountId: string };
+  /** Sends one mail of `queued_mails`. */
+  mails: { readonly mailId: string };
   /** What has to happen now and then, whoever does it. */
   'billing-rounds': { readonly round: BillingRound };
 }
@@ -17,6 +19,7 @@ export type BillingRound = 'reconcile_with_stripe' | 'find_low_balances' | 'writ
 export const QUEUE_NAMES = [
   'stripe-events',
   'auto-top-ups',
+  'mails',
   'billing-rounds',
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';

@@ -2,20 +2,28 @@ import type { Logger } from 'pino';
 import type { Database } from '#db/client.ts';
 import { billingJobs, openBilling } from '../billing/billing-part.ts';
 import type { BillingSettings } from '../billing/billing-settings.ts';
+import type { Mailbox } from '../mail/open-mailbox.ts';
+import { mailJob } from '../mail/queue-mail.ts';
 import { JobQueues } from './job-queues.ts';
 
 export interface JobsOptions {
   readonly database: Database;
   readonly redisUrl: string;
   readonly logger: Logger;
+  readonly mailbox: Mailbox;
   /** `null`: no payments are taken. */
   readonly billing: BillingSettings | null;
 }
 
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
-export function startJobs({ database, redisUrl, logger, billing }: JobsOptions): { close(): Promise<void> } {
+export function startJobs({ database, redisUrl, logger, mailbox, billing }: JobsOptions): {
+  close(): Promise<void>;
+} {
   const queues = new JobQueues(redisUrl, logger);
-  const bindings = billing ? billingJobs(openBilling(database, billing), queues) : [];
+  const bindings = [
+    mailJob(database, mailbox),
+    ...(billing ? billingJobs(openBilling(database, billing), queues) : []),
+  ];
   const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
   return {
     close: async () => {

@@ -20,6 +20,8 @@ export interface Mailbox {
    * account. A failure is logged, without address and text.
    */
   post(mail: Mail): void;
+  /** Hands a mail over and waits until it is taken; throws where it is not. For jobs, which try again. */
+  send(mail: Mail): Promise<void>;
   /** Waits for what is on its way. */
   close(): Promise<void>;
 }
@@ -50,6 +52,9 @@ export function openMailbox(settings: MailSettings, logger: Logger): Mailbox {
         )
         .finally(() => underWay.delete(sending));
       underWay.add(sending);
+    },
+    send: async (mail) => {
+      await send(mail);
     },
     close: async () => {
       await Promise.all(underWay);

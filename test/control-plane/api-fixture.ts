@@ -89,7 +89,11 @@ export async function startTestApi(
   );
   await seedCatalog(database);
   const mails: Mail[] = [];
-  const mailbox: Mailbox = { post: (mail) => void mails.push(mail), close: async () => undefined };
+  const mailbox: Mailbox = {
+    post: (mail) => void mails.push(mail),
+    send: async (mail) => void mails.push(mail),
+    close: async () => undefined,
+  };
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const consoleOrigins = ['https://console.example.com'];
   const development = options.development ?? false;
