@@ -19,14 +19,21 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
-    await Promise.all([
-      import('./http-server.ts'),
-      import('./mail/open-mailbox.ts'),
-      import('./people/open-sign-in.ts'),
-      import('./rate-limit.ts'),
-      import('./billing/open-payments.ts'),
-    ]);
+  const [
+    { startApiServer },
+    { openMailbox },
+    { openSignIn },
+    { RateLimiter },
+    { openPayments },
+    { exportRoute },
+  ] = await Promise.all([
+    import('./http-server.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+    import('./billing/open-payments.ts'),
+    import('./exports/serve-export.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -63,10 +70,11 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       costPerMinute: settings.apiCostPerMinute,
       apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
+      publicUrl,
       ...payments.resources,
     },
     {
-      routes: payments.routes,
+      routes: [...payments.routes, exportRoute(database, sealingKey)],
       development,
       logger,
       bindAddress: settings.bindAddress,

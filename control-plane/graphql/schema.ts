@@ -6,6 +6,7 @@ import './audit-entry.ts';
 import './catalog-mutations.ts';
 import './model-mutations.ts';
 import './credit-allocation.ts';
+import './export.ts';
 import './job-queue.ts';
 import './ledger.ts';
 import './management-token.ts';
