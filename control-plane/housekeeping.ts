@@ -8,6 +8,7 @@ import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
 import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
+import { forgetOldBudgets } from './usage/forget-old-budgets.ts';
 
 const ROUND_MS = 3_600_000;
 const EXPIRY_ROUND_MS = 30_000;
@@ -22,7 +23,8 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of sealed answers and exports whose time is over and of old notices; every half minute the expiry of promotional credit.
+ * their retention, of budgets of periods long past, of sealed answers and exports whose time is over and of old notices;
+ * every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -33,9 +35,10 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
     const mails = await forgetOldMails(database);
+    const budgets = await forgetOldBudgets(sql, clock.nowMs());
     const exports = await forgetExpiredExports(database);
-    if (partitions.length + dropped.length + answers + mails + exports > 0)
-      logger.info({ partitions, dropped, answers, mails, exports }, 'Housekeeping is done');
+    if (partitions.length + dropped.length + answers + mails + budgets + exports > 0)
+      logger.info({ partitions, dropped, answers, mails, budgets, exports }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

@@ -120,7 +120,7 @@ describe('an export of requests', () => {
       database: api.database,
       redisUrl: await testRedisUrl(),
       logger: pino({ level: 'silent' }),
-      mailbox: { post: () => undefined, close: async () => undefined },
+      mailbox: { post: () => undefined, send: async () => undefined, close: async () => undefined },
       billing: null,
     });
     await expect.poll(async () => (await look(id)).status, { timeout: 15_000 }).toBe('DONE');
