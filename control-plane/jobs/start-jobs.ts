@@ -19,6 +19,7 @@ export interface JobsOptions {
 
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
 export function startJobs({ database, redisUrl, logger, mailbox, billing }: JobsOptions): {
+  readonly queues: JobQueues;
   close(): Promise<void>;
 } {
   const queues = new JobQueues(redisUrl, logger);
@@ -29,6 +30,7 @@ export function startJobs({ database, redisUrl, logger, mailbox, billing }: Jobs
   ];
   const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
   return {
+    queues,
     close: async () => {
       await Promise.all(running.map((worker) => worker.close()));
       await queues.close();
