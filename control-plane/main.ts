@@ -42,8 +42,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
   const { sealingKey, publicUrl } = settings;
-  const development = settings.mode === 'development';
-  const consoleOrigins = ownOrigins(settings);
+  const { development, consoleOrigins } = edgeOf(settings);
   const mailbox = openMailbox(mailSettings(settings), logger);
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const signIn = openSignIn({
@@ -74,14 +73,9 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       ...payments.resources,
     },
     {
+      ...edgeOf(settings),
       routes: [...payments.routes, exportRoute(database, sealingKey)],
-      development,
       logger,
-      bindAddress: settings.bindAddress,
-      port: settings.controlPlanePort,
-      trustedProxies: settings.trustedProxies,
-      consoleOrigins,
-      publicUrl,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
@@ -95,6 +89,19 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       link.close();
       await clients.close();
     },
+  };
+}
+
+/** Where the API listens, and whom it believes. */
+function edgeOf(settings: ControlPlaneSettings) {
+  const { bindAddress, trustedProxies, publicUrl } = settings;
+  return {
+    development: settings.mode === 'development',
+    bindAddress,
+    port: settings.controlPlanePort,
+    trustedProxies,
+    consoleOrigins: ownOrigins(settings),
+    publicUrl,
   };
 }
 

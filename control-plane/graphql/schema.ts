@@ -17,6 +17,7 @@ import './model.ts';
 import './model-alias.ts';
 import './payment-method.ts';
 import './promotional-grant.ts';
+import './price-list.ts';
 import './quarantined-usage-record.ts';
 import './reconciliation.ts';
 import './refund.ts';

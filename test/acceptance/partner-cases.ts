@@ -26,14 +26,14 @@ if (process.env.TRY_ALL) {
       if (status !== 200) refused.push([status, body.error?.code]);
     }
   }));
-  console.log('refused:' + JSON.stringify(refused));
+  process.stdout.write('refused:' + JSON.stringify(refused) + '\\n');
 }
 `;
 const REPORT = `
-console.log('report:' + JSON.stringify({
+process.stdout.write('report:' + JSON.stringify({
   accountId: customer.id, apiKeyIds: apiKeys.map(({ id }) => id), secrets, newSecret,
   status: answer.status, listed, balances: [funded.balance.availableUsd, partner.balance.availableUsd],
-}));
+}) + '\\n');
 `;
 
 const reportShape = z.object({
