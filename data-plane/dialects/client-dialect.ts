@@ -1,6 +1,7 @@
 import type { ClientCodec, JsonObject } from '#data-plane/dialects/codec.ts';
 import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
 import type { MediaUrl } from '#data-plane/dialects/media-url.ts';
+import type { Place } from '#data-plane/dialects/request-parameters.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 
@@ -17,6 +18,8 @@ export interface WatchedRequest {
   readonly prompt: PromptSize;
   /** URLs that somebody is to fetch, in the order of the body. */
   readonly mediaUrls: readonly MediaUrl[];
+  /** The conversation itself: what is said in it chooses no option of the request. */
+  readonly historyPlace: Place;
 }
 
 /** A request that was rid of what another provider wrote. */
@@ -52,9 +55,9 @@ export interface ClientDialect<Request extends WatchedRequest = WatchedRequest> 
   hidesUsageChunk(request: Request): boolean;
   /**
    * Whether a body may hold what only another provider wrote (reasoning state, ids) and a provider of this dialect would
-   * refuse. Cheap; never false when it does.
+   * refuse. Cheap; never false when it does. For `request` the same holds as above.
    */
-  mayHoldForeignState(body: Buffer, vendor: string): boolean;
+  mayHoldForeignState(body: Buffer, vendor: string, request: Request): boolean;
   /** The body without that, everything else as it was; `undefined` when there is none. */
   withoutForeignState(body: JsonObject, vendor: string): CleanedRequest | undefined;
   readonly codec: ClientCodec;

@@ -52,7 +52,8 @@ export const chatClientDialect: ClientDialect<ChatRequest> = {
   forward: chatDialect,
   forwardBody: providerChatBody,
   hidesUsageChunk: (request) => !request.wantsUsageChunk,
-  mayHoldForeignState: mayHoldForeignThoughts,
+  mayHoldForeignState: (body, vendor, { hasProviderState }) =>
+    hasProviderState && mayHoldForeignThoughts(body, vendor),
   withoutForeignState: dropForeignThoughts,
   codec: chatClientCodec,
 };
