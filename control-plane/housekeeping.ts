@@ -2,10 +2,12 @@ import type { Logger } from 'pino';
 import type { DatabaseClients } from '#db/client.ts';
 import { ensureUsagePartitions } from '#db/usage-partitions.ts';
 import type { Clock } from '#shared/clock.ts';
+import { forgetOldNotices } from './alerts/send-notices.ts';
 import { forgetExpiredAnswers } from './answer-once.ts';
 import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
+import { forgetOldEvents } from './webhooks/forget-deliveries.ts';
 
 const ROUND_MS = 3_600_000;
 const EXPIRY_ROUND_MS = 30_000;
@@ -20,7 +22,7 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, and of sealed answers whose day is over; every half minute the expiry of promotional credit.
+ * their retention, of sealed answers whose day is over, and of old webhook events and notices; every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -30,8 +32,10 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const partitions = await ensureUsagePartitions(sql, clock.nowMs());
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
-    if (partitions.length + dropped.length + answers > 0)
-      logger.info({ partitions, dropped, answers }, 'Housekeeping is done');
+    const events = await forgetOldEvents(database);
+    const notices = await forgetOldNotices(database);
+    if (partitions.length + dropped.length + answers + events + notices > 0)
+      logger.info({ partitions, dropped, answers, events, notices }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { failureLine } from './describe-fault.ts';
@@ -12,6 +13,7 @@ import { type ControlPlaneSettings, readSettings } from './settings.ts';
 const API_CONNECTIONS = 10;
 const WORKER_CONNECTIONS = 5;
 const SHUTDOWN_DEADLINE_MS = 15_000;
+const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 
 interface Part {
   close(): Promise<void>;
@@ -61,6 +63,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       rateLimiter,
       costPerMinute: settings.apiCostPerMinute,
       signIn,
+      webhookFetcher: webhookFetcher(settings),
       ...payments.resources,
     },
     {
@@ -99,28 +102,49 @@ function mailSettings({ mode, home, smtpUrl, mailFrom }: ControlPlaneSettings): 
   return { smtpUrl, from: mailFrom, outbox: mode === 'development' ? path.join(home, 'outbox') : null };
 }
 
+/** The way to webhook endpoints, which strangers name. */
+function webhookFetcher({ webhooksToLoopback }: ControlPlaneSettings): GuardedFetcher {
+  return new GuardedFetcher({ trustedAddresses: webhooksToLoopback ? LOOPBACK_ADDRESSES : [] });
+}
+
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }] = await Promise.all([
+  const [
+    { startWorkers },
+    { SpendingWatch },
+    { startHousekeeping },
+    { reconcileRegularly },
+    { startJobs },
+    { openMailbox },
+  ] = await Promise.all([
     import('./workers.ts'),
+    import('./alerts/watch-spending.ts'),
     import('./housekeeping.ts'),
     import('./ledger/reconcile-regularly.ts'),
     import('./jobs/start-jobs.ts'),
+    import('./mail/open-mailbox.ts'),
   ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
     applicationName: 'crossmodel-workers',
   });
+  const link = openRedisLink(settings.redisUrl, 'audit', logger);
+  const watch = new SpendingWatch({ sql: clients.sql, redis: link.client, clock: systemClock, logger });
   const workers = startWorkers({
     clients,
     redisUrl: settings.redisUrl,
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
+    watch,
   });
+  const mailbox = openMailbox(mailSettings(settings), logger);
   const jobs = startJobs({
-    database: clients.database,
+    ...clients,
     redisUrl: settings.redisUrl,
     logger,
+    sealingKey: settings.sealingKey,
+    mailbox,
+    fetcher: webhookFetcher(settings),
     billing: settings.billing,
   });
   const housekeeping = startHousekeeping({
@@ -129,7 +153,6 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     usageRetentionMonths: settings.usageRetentionMonths,
   });
-  const link = openRedisLink(settings.redisUrl, 'audit', logger);
   const stores = { clients, redis: link.client, clock: systemClock };
   const reconciliation = reconcileRegularly(
     { ...clients, ...stores },
@@ -141,6 +164,7 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     close: async () => {
       await metrics?.close();
       await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
+      await Promise.all([mailbox.close(), watch.close()]);
       link.close();
       await clients.close();
     },

@@ -26,6 +26,9 @@ export const ID_PREFIXES = {
   User: 'user',
   AuditEntry: 'audit',
   QuarantinedUsageRecord: 'qrec',
+  WebhookEndpoint: 'hook',
+  WebhookEvent: 'event',
+  WebhookDelivery: 'delivery',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -9,13 +9,17 @@ export const PERMISSIONS = {
   'keys:write': 'Make, change, rotate, disable and delete API keys and their aliases.',
   'usage:read': 'See usage records and usage figures.',
   'billing:read': 'See balance and ledger.',
-  'billing:write': "Move a partner's credit to its customer accounts and back.",
+  'billing:write':
+    "Move a partner's credit to its customer accounts and back; set warnings of a low balance.",
   'members:read': 'See members and invitations.',
   'members:write': 'Invite, remove and re-role members who are no owners.',
   'owners:write': 'Make and remove owners.',
   'tokens:read': 'See management tokens, never their secrets.',
   'tokens:write': 'Make and revoke management tokens, with no more scopes than one has.',
   'audit:read': 'See the audit log.',
+  'webhooks:read': 'See webhook endpoints and their deliveries, never their secrets.',
+  'webhooks:write':
+    'Make, change and delete webhook endpoints, which hear of keys, limits, balances and top-ups; send deliveries again.',
 } as const;
 
 export type Permission = keyof typeof PERMISSIONS;

@@ -3,12 +3,15 @@ import type Stripe from 'stripe';
 import type { Transaction } from '#db/client.ts';
 import { topUps } from '#db/schema/billing.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
+import { topUpCompleted } from '../webhooks/event-types.ts';
+import { recordEvents } from '../webhooks/record-events.ts';
 import { noteAutoTopUpResult } from './auto-top-up-result.ts';
 import type { TopUp } from './begin-top-up.ts';
 import type { BillingContext } from './billing-context.ts';
 import { adviceFor } from './decline-advice.ts';
 import { rememberCard } from './saved-cards.ts';
 import { idOf } from './stripe-client.ts';
+import { nanoOfCents } from './top-up-amount.ts';
 import { topUpPosting } from './top-up-postings.ts';
 
 /** A payment at Stripe that is not what our own row says: a person has to look before anything is credited. */
@@ -87,6 +90,7 @@ async function credit(tx: Transaction, topUp: TopUp, intent: Stripe.PaymentInten
   if (intent.currency !== 'usd' || intent.amount_received !== charged)
     throw new PaymentMismatch(`${intent.id} received another amount than top-up ${topUp.id} expects`);
   await postTransactions(tx, [topUpPosting(topUp, intent.id)]);
+  await recordEvents(tx, [topUpCompleted(topUp.accountId, topUp.id, nanoOfCents(topUp.creditCents))]);
   const method = typeof intent.payment_method === 'object' ? intent.payment_method : null;
   const card = method?.card ?? null;
   await tx

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Database } from '#db/client.ts';
+import type { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { AccountAccess } from '../accounts/account-access.ts';
 import { type Actor, accountsWithin, reachOf } from '../accounts/authorize.ts';
@@ -21,6 +22,8 @@ export interface ApiResources {
   readonly redis: Redis;
   readonly sealingKey: SealingKey;
   readonly mailbox: Mailbox;
+  /** Judges the URLs of webhook endpoints. */
+  readonly webhookFetcher: GuardedFetcher;
   readonly signIn: SignIn;
   readonly rateLimiter: RateLimiter;
   /** How much each token and person may ask for in a minute; see `spendCost`. */

@@ -1,5 +1,6 @@
 import './account.ts';
 import './account-mutations.ts';
+import './alerts.ts';
 import './api-key.ts';
 import './api-key-mutations.ts';
 import './audit-entry.ts';
@@ -24,6 +25,9 @@ import './upstream-mutations.ts';
 import './usage-record.ts';
 import './usage-summary.ts';
 import './viewer.ts';
+import './webhook-delivery.ts';
+import './webhook-endpoint.ts';
+import './webhook-mutations.ts';
 import { builder } from './builder.ts';
 import { guardSchema } from './guard-schema.ts';
 

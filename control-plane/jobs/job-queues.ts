@@ -10,6 +10,10 @@ export interface JobPayloads {
   'auto-top-ups': { readonly accountId: string };
   /** What has to happen now and then, whoever does it. */
   'billing-rounds': { readonly round: BillingRound };
+  /** Sends what is due for one webhook endpoint. */
+  'webhook-deliveries': { readonly endpointId: string };
+  /** Mails one notice. */
+  'account-notices': { readonly noticeId: string };
 }
 export type QueueName = keyof JobPayloads;
 export type BillingRound = 'reconcile_with_stripe' | 'find_low_balances' | 'write_statements';
@@ -18,6 +22,8 @@ export const QUEUE_NAMES = [
   'stripe-events',
   'auto-top-ups',
   'billing-rounds',
+  'webhook-deliveries',
+  'account-notices',
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';
 

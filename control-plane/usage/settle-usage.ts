@@ -23,6 +23,8 @@ export interface SettlementUnit {
 export interface Settled {
   readonly settled: readonly SettledWallet[];
   readonly budgets: readonly SettledBudget[];
+  /** Whose usage it was, also where it cost nothing. */
+  readonly accountIds: readonly string[];
 }
 
 /**
@@ -34,7 +36,7 @@ export async function settleUsage(
   unit: SettlementUnit,
   records: readonly UsageRecord[],
 ): Promise<Settled> {
-  if (records.length === 0) return { settled: [], budgets: [] };
+  if (records.length === 0) return { settled: [], budgets: [], accountIds: [] };
   const settlementIds = new Map<string, string>();
   for (const record of records)
     if (record.costNano !== '0' && !settlementIds.has(record.accountId))
@@ -54,7 +56,8 @@ export async function settleUsage(
   await noteExcesses(tx, fresh);
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
-  return { settled, budgets };
+  const accountIds = [...new Set(fresh.map((record) => record.accountId))];
+  return { settled, budgets, accountIds };
 }
 
 async function postCosts(

@@ -15,6 +15,7 @@ import { openSignIn } from '#control-plane/people/open-sign-in.ts';
 import { RateLimiter } from '#control-plane/rate-limit.ts';
 import type { Database, Sql } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import { testDatabaseUrl, testRedisUrl } from '#test/setup/test-backends.ts';
@@ -38,6 +39,9 @@ export interface Answer {
 
 export interface TestApi {
   readonly url: string;
+  readonly mailbox: Mailbox;
+  /** Lets webhook endpoints be on this machine. */
+  readonly webhookFetcher: GuardedFetcher;
   readonly sql: Sql;
   readonly database: Database;
   readonly redis: ReturnType<typeof openRedisLink>['client'];
@@ -88,7 +92,12 @@ export async function startTestApi(
   );
   await seedCatalog(database);
   const mails: Mail[] = [];
-  const mailbox: Mailbox = { post: (mail) => void mails.push(mail), close: async () => undefined };
+  const mailbox: Mailbox = {
+    post: (mail) => void mails.push(mail),
+    deliver: async (mail) => void mails.push(mail),
+    close: async () => undefined,
+  };
+  const webhookFetcher = new GuardedFetcher({ trustedAddresses: ['127.0.0.1'] });
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const consoleOrigins = ['https://console.example.com'];
   const development = options.development ?? false;
@@ -112,6 +121,7 @@ export async function startTestApi(
       redis: link.client,
       sealingKey,
       mailbox,
+      webhookFetcher,
       rateLimiter,
       signIn,
       costPerMinute: options.costPerMinute ?? 10_000_000,
@@ -161,6 +171,8 @@ export async function startTestApi(
   };
   return {
     url,
+    mailbox,
+    webhookFetcher,
     sql,
     database,
     redis: link.client,

@@ -85,6 +85,10 @@ export async function startBilling(
   const jobs = withJobs
     ? startJobs({
         database: api.database,
+        sql: api.sql,
+        sealingKey: api.sealingKey,
+        mailbox: api.mailbox,
+        fetcher: api.webhookFetcher,
         redisUrl: await testRedisUrl(),
         logger: pino({ level: 'silent' }),
         billing: settings,
