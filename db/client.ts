@@ -1,6 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import { begin } from './transaction.ts';
+import { TransactionConnections } from './transaction.ts';
 
 /** Drizzle changes how its client parses timestamps, so batch writes and LISTEN use a plain client of their own. */
 export type Sql = postgres.Sql;
@@ -30,24 +30,41 @@ export function openDatabase(
     onnotice: () => undefined,
     connection: { application_name: options.applicationName, statement_timeout: STATEMENT_TIMEOUT_MS },
   };
-  const drizzleClient = withSafeTransactions(postgres(url, settings));
-  const sql = withSafeTransactions(postgres(url, settings));
+  const forDrizzle = openClient(url, settings);
+  // Drizzle sets how its client reads and writes; its transactions have to do the same.
+  const database = drizzle(forDrizzle.client);
+  const plain = openClient(url, settings);
   return {
-    database: drizzle(drizzleClient),
-    sql,
+    database,
+    sql: plain.client,
     close: async () => {
-      await Promise.all([drizzleClient.end({ timeout: 5 }), sql.end({ timeout: 5 })]);
+      await Promise.all([forDrizzle.close(), plain.close()]);
     },
   };
 }
 
-/** Replaces the driver's `begin`, which cannot lose its connection without ending the process; see `transaction.ts`. */
-function withSafeTransactions(client: Sql): Sql {
-  const safeBegin = (...parameters: [string, TransactionBody] | [TransactionBody]) => {
+/** A pool for single statements, whose `begin` runs on as many connections of their own; see `transaction.ts`. */
+function openClient(
+  url: string,
+  settings: postgres.Options<Record<string, never>>,
+): { client: Sql; close(): Promise<void> } {
+  const client = postgres(url, settings);
+  const transactions = new TransactionConnections((onclose) => {
+    const single = postgres(url, { ...settings, max: 1, onclose });
+    Object.assign(single.options.parsers, client.options.parsers);
+    Object.assign(single.options.serializers, client.options.serializers);
+    return single;
+  }, settings.max ?? 1);
+  const begin = (...parameters: [string, TransactionBody] | [TransactionBody]) => {
     const [modes, body] = parameters.length === 1 ? ['', parameters[0]] : parameters;
-    return begin(client, modes, body);
+    return transactions.begin(modes, body);
   };
-  return Object.assign(client, { begin: safeBegin as Sql['begin'] });
+  return {
+    client: Object.assign(client, { begin: begin as Sql['begin'] }),
+    close: async () => {
+      await Promise.all([client.end({ timeout: 5 }), transactions.close(5)]);
+    },
+  };
 }
 
 type TransactionBody = (tx: postgres.TransactionSql) => unknown;

@@ -1,9 +1,10 @@
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
-import { models, routes } from '#db/schema/catalog.ts';
+import { models, routes, upstreams } from '#db/schema/catalog.ts';
 import { checkInteger, checkText } from '../input-rules.ts';
 import { mintId } from '../mint-id.ts';
 import { type UserError, userError } from '../user-error.ts';
+import { endpointsOf, VENDORS } from './vendors.ts';
 
 export const MAX_ROUTES_PER_UPSTREAM = 1_000;
 const MAX_PROVIDER_MODEL_LENGTH = 256;
@@ -22,6 +23,29 @@ export interface RouteInput {
 export async function routesToVendor(tx: Transaction, vendor: string): Promise<RouteInput[]> {
   const rows = await tx.select({ model: models.id }).from(models).where(eq(models.vendor, vendor));
   return rows;
+}
+
+/** Routes a new model to the upstreams that the environment gives its vendor, as a start of the installation would. */
+export async function routeToEnvironmentUpstreams(
+  tx: Transaction,
+  model: { readonly id: string; readonly vendor: string; readonly providerModel: string },
+): Promise<void> {
+  const rows = await tx
+    .select({ id: upstreams.id, name: upstreams.name })
+    .from(upstreams)
+    .where(and(eq(upstreams.vendor, model.vendor), eq(upstreams.source, 'environment')));
+  const vendor = VENDORS.find((each) => each.code === model.vendor);
+  if (rows.length === 0 || !vendor) return;
+  const priorityOf = new Map(endpointsOf(vendor).map((endpoint) => [endpoint.name, endpoint.priority]));
+  await tx.insert(routes).values(
+    rows.map((upstream) => ({
+      id: mintId(),
+      modelId: model.id,
+      upstreamId: upstream.id,
+      providerModel: model.providerModel,
+      priority: priorityOf.get(upstream.name) ?? 0,
+    })),
+  );
 }
 
 /**

@@ -42,6 +42,8 @@ export const AUDIT_SUBJECTS: Readonly<Record<string, AuditSubject>> = {
   alertsUpdate: { kind: 'Account', member: 'accountId' },
   alertMailSet: { kind: 'AccountMember', member: 'memberId' },
   priceSet: { kind: 'Price', member: 'priceId' },
+  modelCreate: { kind: 'Model', member: 'model' },
+  modelUpdate: { kind: 'Model', member: 'model' },
   modelStatusSet: { kind: 'Model', member: 'model' },
   upstreamCreate: { kind: 'Upstream', member: 'upstreamId' },
   upstreamUpdate: { kind: 'Upstream', member: 'upstreamId' },

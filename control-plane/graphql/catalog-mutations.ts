@@ -1,9 +1,8 @@
 import { setModelStatus } from '../catalog/set-model-status.ts';
 import { MAX_SERVICE_TIERS, MAX_TIERS, type PriceTierInput, setPrice } from '../catalog/set-price.ts';
 import { builder } from './builder.ts';
-import { modelRef, modelStatus } from './model.ts';
+import { freshModel, modelRef, modelStatus } from './model.ts';
 import { priceRef, serverTool } from './price.ts';
-import type { RequestContext } from './request-context.ts';
 import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
@@ -140,11 +139,6 @@ const modelStatusSetPayload = builder
       }),
     }),
   });
-
-function freshModel(context: RequestContext, modelId: string): string {
-  modelRef.getDataloader(context).clear(modelId);
-  return modelId;
-}
 
 builder.mutationFields((t) => ({
   priceSet: t.field({

@@ -81,6 +81,12 @@ export const modelRef = builder.loadableNodeRef('Model', {
   cacheResolved: true,
 });
 
+/** The id of a model that this request has changed, to be loaded anew. */
+export function freshModel(context: RequestContext, modelId: string): string {
+  modelRef.getDataloader(context).clear(modelId);
+  return modelId;
+}
+
 const currentPricesOf = createContextCache(
   (context: RequestContext) =>
     new DataLoader<string, PriceRow | null>(

@@ -91,6 +91,8 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   quarantinedUsageRecordDiscard: 'operator',
   reconciliationRun: 'operator',
   priceSet: 'operator',
+  modelCreate: 'operator',
+  modelUpdate: 'operator',
   modelStatusSet: 'operator',
   upstreamCreate: 'operator',
   upstreamUpdate: 'operator',

@@ -5,6 +5,7 @@ import './api-key.ts';
 import './api-key-mutations.ts';
 import './audit-entry.ts';
 import './catalog-mutations.ts';
+import './model-mutations.ts';
 import './credit-allocation.ts';
 import './job-queue.ts';
 import './ledger.ts';

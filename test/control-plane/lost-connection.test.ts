@@ -42,7 +42,6 @@ describe('a connection that is lost in the middle of a transaction', () => {
         await expect(
           clients.sql.begin(async (tx) => {
             const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
-            // Under a statement: the driver can miss a session that ends between two of them.
             await Promise.all([tx`select pg_sleep(5)`, endSessionOf(row?.pid ?? 0)]);
           }),
         ).rejects.toThrow();
@@ -63,6 +62,63 @@ describe('a connection that is lost in the middle of a transaction', () => {
       await answersAgain(() => clients.database.execute(query`select 1 as one`));
     });
     expect(stray).toEqual([]);
+  });
+
+  it('rejects the transaction that waits for something else meanwhile', async () => {
+    const never = new Promise<never>(() => undefined);
+    await expect(
+      clients.sql.begin(async (tx) => {
+        const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await endSessionOf(row?.pid ?? 0);
+        await never;
+      }),
+    ).rejects.toThrow('has ended');
+    expect(await clients.sql.begin((tx) => tx`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+
+  it('rejects the transaction whatever moment between two statements it is', async () => {
+    const stray = await strayErrorsDuring(async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const statements: Promise<unknown>[] = [];
+        await expect(
+          clients.sql.begin(async (tx) => {
+            const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+            let isEnded = false;
+            const ending = endSessionOf(row?.pid ?? 0).then(() => {
+              isEnded = true;
+            });
+            // Some in the very turn in which the driver learns of the end, where it forgets to write them.
+            for (let after = 0; after < 50; after += isEnded ? 1 : 0) {
+              statements.push(Promise.resolve(tx`select 1 as one`).catch(() => undefined));
+              await nextTurn();
+            }
+            await ending;
+            await Promise.all(statements);
+            return await tx`select 1`;
+          }),
+        ).rejects.toThrow();
+        await Promise.all(statements);
+        expect(await clients.sql.begin((tx) => tx`select 1 as one`)).toEqual([{ one: 1 }]);
+      }
+    });
+    expect(stray).toEqual([]);
+  });
+
+  it('runs nothing outside of a transaction that has lost its connection', async () => {
+    await clients.sql`create table outside_probe (n int)`;
+    const late: Promise<unknown>[] = [];
+    await expect(
+      clients.sql.begin(async (tx) => {
+        const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        await Promise.allSettled([tx`select pg_sleep(5)`, endSessionOf(row?.pid ?? 0)]);
+        for (let turn = 0; turn < 50; turn += 1) {
+          late.push(Promise.resolve(tx`insert into outside_probe values (1)`).catch(() => undefined));
+          await nextTurn();
+        }
+      }),
+    ).rejects.toThrow();
+    await Promise.all(late);
+    expect(await clients.sql`select n from outside_probe`).toEqual([]);
   });
 
   it('rolls back and keeps the connection when it is the body that fails', async () => {
