@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { budgetPeriodAt } from '#shared/budget-period.ts';
+import { budgetPeriodAt, budgetWallet } from '#shared/budget-period.ts';
 import { formatUsd } from '#shared/money.ts';
 import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { spendLimit } from '../webhooks/event-types.ts';
@@ -70,6 +70,11 @@ export async function markSpendLimits(
     })),
   );
   return passed.length;
+}
+
+/** The budget wallets that a key may be spending from now, whatever its period. */
+export function currentWalletsOf(apiKeyId: string, nowMs: number): string[] {
+  return PERIODS.map((period) => budgetWallet(apiKeyId, budgetPeriodAt(period, nowMs).label));
 }
 
 const percent = sql`case when budget.spent_nano >= key.budget_nano then 100

@@ -10,6 +10,9 @@ export const NOTICE_ROLES = {
   webhook_endpoint_disabled: ['owner', 'admin'],
 } as const satisfies Record<string, readonly Role[]>;
 
+/** Postgres channel that says which notice is to be sent; the payload is its id. */
+export const NOTICES_WAITING_CHANNEL = 'account_notices';
+
 export type NoticeKind = keyof typeof NOTICE_ROLES;
 
 export interface Notice {
@@ -46,8 +49,11 @@ export async function recordNotices(tx: SqlExecutor, notices: readonly Notice[])
   if (addressed.length === 0) return;
   const rows = JSON.stringify(addressed.map((row) => ({ id: mintId(), ...row })));
   await tx.execute(sql`
-    insert into account_notices (id, account_id, user_id, kind, data)
-    select id, account_id, user_id, kind, data
-    from jsonb_to_recordset(${rows}::text::jsonb)
-      as notice (id uuid, account_id uuid, user_id uuid, kind text, data jsonb)`);
+    with written as (
+      insert into account_notices (id, account_id, user_id, kind, data)
+      select id, account_id, user_id, kind, data
+      from jsonb_to_recordset(${rows}::text::jsonb)
+        as notice (id uuid, account_id uuid, user_id uuid, kind text, data jsonb)
+      returning id)
+    select pg_notify(${NOTICES_WAITING_CHANNEL}, id::text) from written`);
 }

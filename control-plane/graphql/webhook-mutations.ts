@@ -195,6 +195,9 @@ builder.mutationFields((t) => ({
         }),
       ),
   }),
+}));
+
+builder.mutationFields((t) => ({
   webhookEndpointSecretRotate: t.field({
     type: rotatePayload,
     description: 'Gives a webhook endpoint a new signing secret; for a while messages carry both signatures.',

@@ -3,6 +3,7 @@ import type { Database, Sql } from '#db/client.ts';
 import { listenForever } from '#db/listen.ts';
 import type { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
+import { NOTICES_WAITING_CHANNEL } from '../alerts/record-notices.ts';
 import { sendNoticesJob } from '../alerts/send-notices.ts';
 import { billingJobs, openBilling } from '../billing/billing-part.ts';
 import type { BillingSettings } from '../billing/billing-settings.ts';
@@ -36,15 +37,23 @@ export function startJobs(options: JobsOptions): { close(): Promise<void> } {
   ];
   const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
   // At once after the commit; a word that is lost is made up for by the sweep.
-  const waiting = listenForever(
-    sql,
-    DELIVERIES_WAITING_CHANNEL,
-    (endpointId) => void queues.add('webhook-deliveries', { endpointId }, { id: endpointId }),
-    () => undefined,
-  );
+  const listening = [
+    listenForever(
+      sql,
+      DELIVERIES_WAITING_CHANNEL,
+      (endpointId) => void queues.add('webhook-deliveries', { endpointId }, { id: endpointId }),
+      () => undefined,
+    ),
+    listenForever(
+      sql,
+      NOTICES_WAITING_CHANNEL,
+      (noticeId) => void queues.add('account-notices', { noticeId }, { id: noticeId }),
+      () => undefined,
+    ),
+  ];
   return {
     close: async () => {
-      await waiting.stop();
+      await Promise.all(listening.map((each) => each.stop()));
       await Promise.all(running.map((worker) => worker.close()));
       await queues.close();
     },

@@ -19,7 +19,7 @@ export interface DeliveryContext {
 /** How many endpoints are sent to at one time. A slow one takes one of these places and no more. */
 const ENDPOINTS_AT_A_TIME = 20;
 /** How many messages are on their way to one endpoint at one time. */
-const MESSAGES_AT_A_TIME = 8;
+const MESSAGES_AT_A_TIME = 16;
 /** After this long an endpoint with a long queue makes room for the others. */
 const TURN_MS = 20_000;
 
@@ -44,15 +44,14 @@ export function deliverWebhooksJob(context: DeliveryContext): RunnableBinding {
 export async function deliverDue(context: DeliveryContext, endpointId: string): Promise<void> {
   const clock = context.clock ?? systemClock;
   const endMs = clock.monotonicMs() + TURN_MS;
-  const lane = async (): Promise<void> => {
-    while (clock.monotonicMs() < endMs) {
-      const [delivery] = await claimDeliveries(context.database, endpointId, 1);
-      if (delivery === undefined) return;
-      await noteAttempt(context.database, delivery, await send(context, delivery));
-    }
-  };
-  const ends = await Promise.allSettled(Array.from({ length: MESSAGES_AT_A_TIME }, lane));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  while (clock.monotonicMs() < endMs) {
+    const claimed = await claimDeliveries(context.database, endpointId, MESSAGES_AT_A_TIME);
+    if (claimed.length === 0) return;
+    const ends = await Promise.allSettled(
+      claimed.map(async (delivery) => noteAttempt(context.database, delivery, await send(context, delivery))),
+    );
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
 }
 
 async function send(context: DeliveryContext, delivery: ClaimedDelivery): Promise<Attempt> {

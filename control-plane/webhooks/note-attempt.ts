@@ -30,45 +30,46 @@ export async function noteAttempt(
   delivery: ClaimedDelivery,
   attempt: Attempt,
 ): Promise<void> {
+  if (attempt.error === null) return await noteSuccess(database, delivery, attempt);
   await database.transaction(async (tx) => {
+    // The endpoint before its deliveries, as everybody does who changes both.
+    await tx
+      .select({ id: webhookEndpoints.id })
+      .from(webhookEndpoints)
+      .where(eq(webhookEndpoints.id, delivery.endpointId))
+      .for('no key update');
     const { startedAt, durationMs, status, error } = attempt;
     await tx
       .insert(webhookAttempts)
       .values({ id: mintId(), deliveryId: delivery.id, startedAt, durationMs, status, error });
-    const ended =
-      error === null ? await markDelivered(tx, delivery) : await markFailed(tx, delivery, attempt);
-    if (!ended) return;
-    const endpoint = eq(webhookEndpoints.id, delivery.endpointId);
-    if (error === null) {
-      await tx
-        .update(webhookEndpoints)
-        .set({ failingSince: null })
-        .where(and(endpoint, sql`${webhookEndpoints.failingSince} is not null`));
-      return;
-    }
+    if (!(await markFailed(tx, delivery, attempt))) return;
     await tx
       .update(webhookEndpoints)
       .set({ failingSince: sql`now()` })
-      .where(and(endpoint, isNull(webhookEndpoints.failingSince)));
+      .where(and(eq(webhookEndpoints.id, delivery.endpointId), isNull(webhookEndpoints.failingSince)));
     await switchOffIfHopeless(tx, delivery.endpointId, status);
   });
 }
 
-/** False when the delivery was ended by somebody else meanwhile: its endpoint was switched off. */
-async function markDelivered(tx: Transaction, delivery: ClaimedDelivery): Promise<boolean> {
-  const moved = await tx
-    .update(webhookDeliveries)
-    .set({
-      status: 'delivered',
-      attempts: sql`${webhookDeliveries.attempts} + 1`,
-      claimedUntil: null,
-      finishedAt: sql`now()`,
-    })
-    .where(stillPending(delivery))
-    .returning({ id: webhookDeliveries.id });
-  return moved.length > 0;
+/** One statement for the delivery, because successes are many; then the endpoint, only where it was failing. */
+async function noteSuccess(database: Database, delivery: ClaimedDelivery, attempt: Attempt): Promise<void> {
+  const [noted] = await database.execute<{ was_failing: boolean }>(sql`
+    with log as (
+      insert into webhook_attempts (id, delivery_id, started_at, duration_ms, status)
+      values (${mintId()}, ${delivery.id}, ${attempt.startedAt.toISOString()}, ${attempt.durationMs}, ${attempt.status})),
+    moved as (
+      update webhook_deliveries
+      set status = 'delivered', attempts = attempts + 1, claimed_until = null, finished_at = now()
+      where id = ${delivery.id} and status = 'pending')
+    select failing_since is not null as was_failing from webhook_endpoints where id = ${delivery.endpointId}`);
+  if (noted?.was_failing === true)
+    await database
+      .update(webhookEndpoints)
+      .set({ failingSince: null })
+      .where(eq(webhookEndpoints.id, delivery.endpointId));
 }
 
+/** False when the delivery was ended by somebody else meanwhile: its endpoint was switched off. */
 async function markFailed(tx: Transaction, delivery: ClaimedDelivery, attempt: Attempt): Promise<boolean> {
   const delayMs = retryDelayMs(delivery.attempts + 1, Math.random(), attempt.retryAfterS);
   const moved = await tx
@@ -80,13 +81,9 @@ async function markFailed(tx: Transaction, delivery: ClaimedDelivery, attempt: A
         ? { status: 'failed' as const, finishedAt: sql`now()` }
         : { nextAttemptAt: sql`now() + make_interval(secs => ${delayMs / 1_000})` }),
     })
-    .where(stillPending(delivery))
+    .where(and(eq(webhookDeliveries.id, delivery.id), eq(webhookDeliveries.status, 'pending')))
     .returning({ id: webhookDeliveries.id });
   return moved.length > 0;
-}
-
-function stillPending({ id }: ClaimedDelivery) {
-  return and(eq(webhookDeliveries.id, id), eq(webhookDeliveries.status, 'pending'));
 }
 
 async function switchOffIfHopeless(

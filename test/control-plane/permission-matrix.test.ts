@@ -97,6 +97,13 @@ async function prepareSamples(): Promise<void> {
       closing_nano, usage_by_model)
     values (uuidv7(), ${uuidIn(accountId)}, '2026-01', 'S-1', 0, 0, 0, 0, 0, '[]')
     returning replace(id::text, '-', '') as id`;
+  const hook = { accountId, url: 'https://receiver.example.com/' };
+  const { webhookEndpoint } = await api.mutate('webhookEndpointCreate', hook, 'webhookEndpoint { id }');
+  const { webhookDelivery } = await api.mutate(
+    'webhookEndpointTest',
+    { webhookEndpointId: webhookEndpoint.id },
+    'webhookDelivery { id }',
+  );
   const { data } = (await owner?.ask(`{ account(id: "${accountId}") {
       members { nodes { id } } managementTokens(first: 1) { nodes { id } } auditEntries(first: 1) { nodes { id } } }
     model(id: "openai/gpt-5-mini") { price { id } } }`)) ?? { data: undefined };
@@ -109,6 +116,8 @@ async function prepareSamples(): Promise<void> {
     TopUp: formatId('TopUp', topUp?.id ?? ''),
     Statement: formatId('Statement', statement?.id ?? ''),
     AccountInvitation: invitation.id,
+    WebhookEndpoint: webhookEndpoint.id,
+    WebhookDelivery: webhookDelivery.id,
     AccountMember: data.account.members.nodes[0].id,
     ManagementToken: data.account.managementTokens.nodes[0].id,
     AuditEntry: data.account.auditEntries.nodes[0].id,
@@ -285,6 +294,8 @@ describe('another tenant', () => {
       managementTokenId: samples.get('ManagementToken'),
       invitationId: samples.get('AccountInvitation'),
       memberId: samples.get('AccountMember'),
+      webhookEndpointId: samples.get('WebhookEndpoint'),
+      webhookDeliveryId: samples.get('WebhookDelivery'),
     };
     let text = callOf(field);
     for (const [name, id] of Object.entries(ids))
