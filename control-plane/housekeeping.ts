@@ -2,9 +2,9 @@ import type { Logger } from 'pino';
 import type { DatabaseClients } from '#db/client.ts';
 import { ensureUsagePartitions } from '#db/usage-partitions.ts';
 import type { Clock } from '#shared/clock.ts';
-import { forgetOldNotices } from './alerts/send-notices.ts';
 import { forgetExpiredAnswers } from './answer-once.ts';
 import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
+import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
 import { forgetOldEvents } from './webhooks/forget-deliveries.ts';
@@ -22,7 +22,7 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of sealed answers whose day is over, and of old webhook events and notices; every half minute the expiry of promotional credit.
+ * their retention, of sealed answers whose day is over, and of old mails and webhook events; every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -33,9 +33,9 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
     const events = await forgetOldEvents(database);
-    const notices = await forgetOldNotices(database);
-    if (partitions.length + dropped.length + answers + events + notices > 0)
-      logger.info({ partitions, dropped, answers, events, notices }, 'Housekeeping is done');
+    const mails = await forgetOldMails(database);
+    if (partitions.length + dropped.length + answers + events + mails > 0)
+      logger.info({ partitions, dropped, answers, events, mails }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

@@ -63,7 +63,7 @@ export async function startApiServer(
       response.setHeader('cache-control', 'no-store');
       response.setHeader('x-content-type-options', 'nosniff');
       if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
-      const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+      const path = pathOf(request);
       const { socket } = request;
       response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
@@ -90,7 +90,10 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
-      return void graphql(request, response, { requestId, clientAddress });
+      return void graphql(request, response, { requestId, clientAddress }).catch((error: unknown) => {
+        options.logger.error({ requestId, fault: describeFault(error) }, 'A GraphQL request failed');
+        response.destroy();
+      });
     },
   );
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
@@ -117,6 +120,13 @@ function serveRoute(
     return true;
   }
   return false;
+}
+
+/** `''` where the target of the request is none, such as `//`. */
+function pathOf(request: IncomingMessage): string {
+  const base = 'http://localhost';
+  const target = request.url ?? '/';
+  return URL.canParse(target, base) ? new URL(target, base).pathname : '';
 }
 
 function forwardedFor({ headers }: IncomingMessage): string | undefined {

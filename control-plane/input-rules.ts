@@ -2,8 +2,9 @@ import { type UserError, userError } from './user-error.ts';
 
 const MAX_NAME_LENGTH = 128;
 const MAX_EXTERNAL_ID_LENGTH = 255;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is refused here
-export const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+export const CONTROL_CHARACTERS = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/u;
+/** Something to see: zero-width and combining characters alone look like no name at all. */
+const VISIBLE_CHARACTER = /[\p{Letter}\p{Number}\p{Punctuation}\p{Symbol}]/u;
 
 /** Names are for people: 1 to 128 characters, no control or text-direction characters, no space at the ends. */
 export function checkName(value: string, ...path: string[]): UserError[] {
@@ -20,6 +21,8 @@ export function checkText(value: string, what: string, maxLength: number, path: 
     value.length >= 1 &&
     value.length <= maxLength &&
     value.trim() === value &&
+    value.isWellFormed() &&
+    VISIBLE_CHARACTER.test(value) &&
     !CONTROL_CHARACTERS.test(value)
   )
     return [];

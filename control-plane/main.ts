@@ -32,6 +32,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
+    statementTimeoutMs: settings.apiTimeoutMs,
   });
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
@@ -62,6 +63,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       mailbox,
       rateLimiter,
       costPerMinute: settings.apiCostPerMinute,
+      apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
       webhookFetcher: webhookFetcher(settings),
       ...payments.resources,
@@ -129,7 +131,7 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     applicationName: 'crossmodel-workers',
   });
   const link = openRedisLink(settings.redisUrl, 'audit', logger);
-  const watch = new SpendingWatch({ sql: clients.sql, redis: link.client, clock: systemClock, logger });
+  const watch = new SpendingWatch({ ...clients, redis: link.client, clock: systemClock, logger });
   const workers = startWorkers({
     clients,
     redisUrl: settings.redisUrl,

@@ -8,9 +8,13 @@ export interface RateVerdict {
   readonly remaining: number;
   /** Seconds until the window ends. */
   readonly resetSeconds: number;
+  /** Names the window for {@link RateLimiter.giveBack}. */
+  readonly key: string;
 }
 
 const MAX_LOCAL_WINDOWS = 10_000;
+/** A window that ended while its request ran is not to stay for ever. */
+const FORGOTTEN_AFTER_MS = 60_000;
 
 /**
  * Counts what callers spend in windows of fixed length, in Redis for all processes; while Redis is away each process counts
@@ -43,7 +47,20 @@ export class RateLimiter {
       allowed: count <= limit.max,
       remaining: Math.max(0, limit.max - count),
       resetSeconds: Math.max(1, Math.ceil((endsMs - nowMs) / 1_000)),
+      key,
     };
+  }
+
+  /** Takes back a part of what was spent; what the window has forgotten meanwhile stays forgotten. */
+  async giveBack({ key }: RateVerdict, cost: number): Promise<void> {
+    const known = this.#local.get(key);
+    if (known) known.count -= cost;
+    if (this.#redis.status !== 'ready') return;
+    try {
+      await this.#redis.multi().decrby(key, cost).pexpire(key, FORGOTTEN_AFTER_MS).exec();
+    } catch {
+      // Without Redis the caller has spent too much of one minute, and no more.
+    }
   }
 
   async #countInRedis(key: string, cost: number, windowMs: number): Promise<number | undefined> {

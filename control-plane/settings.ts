@@ -45,6 +45,8 @@ export interface ControlPlaneSettings {
   readonly publicUrl: string;
   /** How much one token or person may ask of the GraphQL API in a minute. */
   readonly apiCostPerMinute: number;
+  /** How long a GraphQL request, and each of its SQL statements, may run. */
+  readonly apiTimeoutMs: number;
   /** The mail server; `null`: files in the state folder in development, no mail in production. */
   readonly smtpUrl: string | null;
   readonly mailFrom: string;
@@ -65,6 +67,7 @@ const MODES = ['development', 'production'] as const;
 const DEFAULT_CONTROL_PLANE_PORT = 4000;
 const DEFAULT_DATA_PLANE_PORT = 8080;
 const DEFAULT_API_COST_PER_MINUTE = 100_000;
+const DEFAULT_API_TIMEOUT_MS = 15_000;
 const MAX_API_COST_PER_MINUTE = 1_000_000_000_000;
 const MAX_PORT = 65_535;
 const OPERATOR_TOKEN_PATTERN = /^[A-Za-z0-9_-]{32,256}$/;
@@ -115,6 +118,13 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'API_COST_PER_MINUTE',
       [1, MAX_API_COST_PER_MINUTE],
       DEFAULT_API_COST_PER_MINUTE,
+      problems,
+    ),
+    apiTimeoutMs: wholeNumber(
+      environment,
+      'API_TIMEOUT_MS',
+      [100, 600_000],
+      DEFAULT_API_TIMEOUT_MS,
       problems,
     ),
     smtpUrl:

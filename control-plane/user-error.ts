@@ -18,6 +18,7 @@ export const USER_ERRORS = {
   WEBHOOK_LIMIT_REACHED: 'The account has as many webhook endpoints as it may have.',
   WEBHOOK_DISABLED: 'The webhook endpoint is disabled; enable it first.',
   TRY_AGAIN: 'Something that is needed is away for the moment; the same request may succeed in a while.',
+  CHECKOUT_OVER: 'The Checkout page of this top-up is over; begin a new one.',
   PAYMENTS_OFF: 'This installation takes no payments.',
   PAYMENT_LIMIT_REACHED: 'Too many or too large top-ups in a short time.',
   NOT_REFUNDABLE: 'The top-up cannot be refunded, or not by this amount.',

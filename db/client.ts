@@ -21,14 +21,17 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** Opens lazily connecting pools; nothing is sent before the first query. */
 export function openDatabase(
   url: string,
-  options: { max: number; applicationName: string },
+  options: { max: number; applicationName: string; statementTimeoutMs?: number },
 ): DatabaseClients {
   const settings: postgres.Options<Record<string, never>> = {
     max: options.max,
     connect_timeout: CONNECT_TIMEOUT_S,
     idle_timeout: IDLE_TIMEOUT_S,
     onnotice: () => undefined,
-    connection: { application_name: options.applicationName, statement_timeout: STATEMENT_TIMEOUT_MS },
+    connection: {
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+    },
   };
   const forDrizzle = openClient(url, settings);
   // Drizzle sets how its client reads and writes; its transactions have to do the same.

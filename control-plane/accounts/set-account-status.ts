@@ -10,7 +10,7 @@ import { lockAccount, ownsAccount } from './find-account.ts';
 
 /**
  * Suspends an account (all its keys answer `user_inactive`) or makes it active again. For who owns it: operators, and the
- * partner of a customer, who cannot undo what an operator has done. Idempotent: setting the status it already has changes
+ * partner of a customer, who cannot undo what an operator or a dispute has done. Idempotent: setting the status it already has changes
  * nothing, but an operator's suspension takes the place of a partner's.
  */
 export async function setAccountStatus(
@@ -22,6 +22,14 @@ export async function setAccountStatus(
   if (!account || !ownsAccount(reach, account))
     return refused([userError('NOT_FOUND', 'No such account.', 'accountId')]);
   const by = reach === 'everywhere' ? 'operator' : 'partner';
+  if (account.suspendedBy === 'dispute' && by === 'partner' && input.status === 'active')
+    return refused([
+      userError(
+        'SUSPENDED_BY_OPERATOR',
+        'It is suspended because a payment is disputed. Ask the operator.',
+        'accountId',
+      ),
+    ]);
   if (account.suspendedBy === 'operator' && by === 'partner' && input.status === 'active')
     return refused([
       userError('SUSPENDED_BY_OPERATOR', 'An operator has suspended this account.', 'accountId'),

@@ -1,16 +1,16 @@
 import { sql } from 'drizzle-orm';
+import type { Transaction } from '#db/client.ts';
 import { formatUsd } from '#shared/money.ts';
-import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { balanceLow } from '../webhooks/event-types.ts';
 import { recordEvents } from '../webhooks/record-events.ts';
-import { recordNotices } from './record-notices.ts';
+import { recordAlerts } from './record-alerts.ts';
 
 /**
  * Compares balances with their thresholds, of these accounts or (`null`) of all, and tells each account whose balance has
  * fallen below since the last look: once, until it has been at or above it again. Returns how many were told.
  */
 export async function markLowBalances(
-  tx: SqlExecutor,
+  tx: Transaction,
   accountIds: readonly string[] | null,
 ): Promise<number> {
   if (accountIds?.length === 0) return 0;
@@ -40,7 +40,7 @@ export async function markLowBalances(
     tx,
     low.map((row) => balanceLow(row.account_id, BigInt(row.balance_nano), BigInt(row.threshold_nano))),
   );
-  await recordNotices(
+  await recordAlerts(
     tx,
     low.map((row) => ({
       accountId: row.account_id,

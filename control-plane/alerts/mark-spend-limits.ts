@@ -1,10 +1,10 @@
 import { sql } from 'drizzle-orm';
+import type { Transaction } from '#db/client.ts';
 import { budgetPeriodAt, budgetWallet } from '#shared/budget-period.ts';
 import { formatUsd } from '#shared/money.ts';
-import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { spendLimit } from '../webhooks/event-types.ts';
 import { recordEvents } from '../webhooks/record-events.ts';
-import { recordNotices } from './record-notices.ts';
+import { recordAlerts } from './record-alerts.ts';
 
 /** The mark before the limit itself, in percent of it. */
 const EARLY_MARK_PERCENT = 80;
@@ -16,7 +16,7 @@ const PERIODS = ['none', 'day', 'week', 'month'] as const;
  * raised and is used up once more. Returns how many were told.
  */
 export async function markSpendLimits(
-  tx: SqlExecutor,
+  tx: Transaction,
   wallets: readonly string[] | null,
   nowMs: number,
 ): Promise<number> {
@@ -55,7 +55,7 @@ export async function markSpendLimits(
       }),
     ),
   );
-  await recordNotices(
+  await recordAlerts(
     tx,
     passed.map((row) => ({
       accountId: row.account_id,

@@ -1,11 +1,10 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { Sql } from '#db/client.ts';
+import type { Database, Sql } from '#db/client.ts';
 import { type Listening, listenForever } from '#db/listen.ts';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { BALANCE_CHANGED_CHANNEL } from '../ledger/post-transaction.ts';
-import { executorOf, type SqlExecutor } from '../ledger/sql-executor.ts';
 import { type PeriodicWork, startPeriodicWork } from '../periodic-work.ts';
 import { markLowBalances } from './mark-low-balances.ts';
 import { markSpendLimits } from './mark-spend-limits.ts';
@@ -28,7 +27,7 @@ const AT_ONCE = 2_000;
  * at the start and every five minutes.
  */
 export class SpendingWatch {
-  readonly #sql: Sql;
+  readonly #database: Database;
   readonly #redis: Redis;
   readonly #clock: Clock;
   readonly #accounts = new Set<string>();
@@ -37,13 +36,15 @@ export class SpendingWatch {
   readonly #works: readonly PeriodicWork[];
 
   constructor(options: {
+    readonly database: Database;
+    /** Plain client, to listen on. */
     readonly sql: Sql;
     readonly redis: Redis;
     readonly clock: Clock;
     readonly logger: Logger;
   }) {
-    const { sql, redis, clock, logger } = options;
-    this.#sql = sql;
+    const { database, sql, redis, clock, logger } = options;
+    this.#database = database;
     this.#redis = redis;
     this.#clock = clock;
     this.#listening = listenForever(
@@ -90,12 +91,9 @@ export class SpendingWatch {
   }
 
   async #mark(accountIds: readonly string[] | null, wallets: readonly string[] | null): Promise<void> {
-    const inTransaction = async (work: (tx: SqlExecutor) => Promise<unknown>): Promise<void> => {
-      await this.#sql.begin((tx) => work(executorOf(tx)));
-    };
     // Two transactions: neither waits for the locks of the other's rows.
-    await inTransaction((tx) => markLowBalances(tx, accountIds));
-    await inTransaction((tx) => markSpendLimits(tx, wallets, this.#clock.nowMs()));
+    await this.#database.transaction((tx) => markLowBalances(tx, accountIds));
+    await this.#database.transaction((tx) => markSpendLimits(tx, wallets, this.#clock.nowMs()));
   }
 }
 

@@ -1,6 +1,6 @@
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
-import { billingProfiles, savedCards } from '#db/schema/billing.ts';
+import { billingProfiles, savedCards, topUps } from '#db/schema/billing.ts';
 import { formatUsd, parseUsd } from '#shared/money.ts';
 import { bindJob, type RunnableBinding } from '../jobs/job-workers.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
@@ -103,32 +103,58 @@ const isDue = sql`
 
 /** Tops one account up, if that is still due. The table allows one automatic top-up in flight per account. */
 export function autoTopUpJob(context: BillingContext): RunnableBinding {
-  const { database, settings } = context;
+  const { database } = context;
   return bindJob({
     queue: 'auto-top-ups',
     concurrency: 4,
     run: async ({ accountId }) => {
-      const topUpId = await database.transaction(async (tx) => {
-        const [profile] = await tx.execute<{ amount_cents: number }>(sql`
-          select auto_amount_cents as amount_cents from billing_profiles profile
-          where profile.account_id = ${accountId} and ${isDue}
-          for update`);
-        if (profile === undefined) return undefined;
-        const begun = await beginTopUp(tx, settings, {
-          accountId,
-          amountUsd: formatUsd(nanoOfCents(profile.amount_cents)),
-          channel: 'automatic',
-          savedCardId: null,
-        });
-        if (begun.ok) return begun.value.topUpId;
-        const reason = begun.errors[0]?.message ?? 'It cannot be made.';
-        await tx
-          .update(billingProfiles)
-          .set({ autoNextAttemptAt: sql`now() + interval '1 hour'`, autoDisabledReason: reason })
-          .where(eq(billingProfiles.accountId, accountId));
-        return undefined;
-      });
+      const topUpId = (await findInterrupted(database, accountId)) ?? (await beginIfDue(context, accountId));
       if (topUpId !== undefined) await payWithSavedCard(context, topUpId);
     },
+  });
+}
+
+/** An automatic top-up that was written down before its worker died or Stripe went away: it is carried on. */
+async function findInterrupted(
+  database: BillingContext['database'],
+  accountId: string,
+): Promise<string | undefined> {
+  const [topUp] = await database
+    .select({ id: topUps.id })
+    .from(topUps)
+    .where(
+      and(
+        eq(topUps.accountId, accountId),
+        eq(topUps.channel, 'automatic'),
+        eq(topUps.status, 'pending'),
+        isNull(topUps.stripePaymentIntentId),
+      ),
+    );
+  return topUp?.id;
+}
+
+async function beginIfDue(
+  { database, settings }: BillingContext,
+  accountId: string,
+): Promise<string | undefined> {
+  return await database.transaction(async (tx) => {
+    const [profile] = await tx.execute<{ amount_cents: number }>(sql`
+      select auto_amount_cents as amount_cents from billing_profiles profile
+      where profile.account_id = ${accountId} and ${isDue}
+      for update`);
+    if (profile === undefined) return undefined;
+    const begun = await beginTopUp(tx, settings, {
+      accountId,
+      amountUsd: formatUsd(nanoOfCents(profile.amount_cents)),
+      channel: 'automatic',
+      savedCardId: null,
+    });
+    if (begun.ok) return begun.value.topUpId;
+    const reason = begun.errors[0]?.message ?? 'It cannot be made.';
+    await tx
+      .update(billingProfiles)
+      .set({ autoNextAttemptAt: sql`now() + interval '1 hour'`, autoDisabledReason: reason })
+      .where(eq(billingProfiles.accountId, accountId));
+    return undefined;
   });
 }

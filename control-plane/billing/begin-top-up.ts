@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
 import { savedCards, topUps } from '#db/schema/billing.ts';
@@ -21,11 +21,14 @@ export interface TopUpRequest {
   readonly channel: TopUpChannel;
   /** `null`: Checkout, or the default card. */
   readonly savedCardId: string | null;
+  /** On the Checkout page: whether the customer agrees that the card is kept. */
+  readonly saveCard?: boolean;
 }
 
 /**
  * Writes down that a payment is wanted, before Stripe hears of it: whatever happens after that, the row is there to be
- * settled or given up. With a saved card, the same payment asked for again within a minute is the first one.
+ * settled or given up. The same payment asked for again within a minute is the first one: with a saved card whether or not it
+ * has been made, on the Checkout page as long as nobody has paid there.
  */
 export async function beginTopUp(
   tx: Transaction,
@@ -51,10 +54,12 @@ export async function beginTopUp(
         'paymentMethodId',
       ),
     ]);
-  if (card !== undefined) {
-    const same = await findSamePayment(tx, account.id, card.id, creditCents);
-    if (same !== undefined) return succeeded({ topUpId: same });
-  }
+  const wished = { accountId: account.id, creditCents, saveCard: request.saveCard ?? false };
+  const same =
+    card === undefined
+      ? (await findUntouchedPage(tx, wished))?.id
+      : await findSamePayment(tx, account.id, card.id, creditCents);
+  if (same !== undefined) return succeeded({ topUpId: same });
   const refusal = await checkVelocity(tx, settings, account.id, creditCents, card?.fingerprint ?? null);
   if (refusal !== undefined) return refused([refusal]);
   const id = mintId();
@@ -65,6 +70,7 @@ export async function beginTopUp(
     creditCents,
     feeCents,
     savedCardId: card?.id ?? null,
+    saveCard: wished.saveCard,
     cardFingerprint: card?.fingerprint ?? null,
   });
   return succeeded({ topUpId: id });
@@ -99,11 +105,37 @@ async function findSamePayment(
         eq(topUps.savedCardId, savedCardId),
         eq(topUps.creditCents, creditCents),
         inArray(topUps.status, ['pending', 'requires_action', 'processing', 'succeeded']),
-        gt(topUps.createdAt, sql`now() - make_interval(secs => ${SAME_PAYMENT_SECONDS})`),
+        ASKED_A_MOMENT_AGO,
       ),
     )
     .limit(1);
   return same?.id;
+}
+
+const ASKED_A_MOMENT_AGO = gt(topUps.createdAt, sql`now() - make_interval(secs => ${SAME_PAYMENT_SECONDS})`);
+
+/** A Checkout page for the same payment that was opened within the last minute and that nobody has tried to pay on. */
+export async function findUntouchedPage(
+  tx: Pick<Transaction, 'select'>,
+  wished: { readonly accountId: string; readonly creditCents: number; readonly saveCard: boolean },
+): Promise<TopUp | undefined> {
+  const [page] = await tx
+    .select()
+    .from(topUps)
+    .where(
+      and(
+        eq(topUps.accountId, wished.accountId),
+        eq(topUps.channel, 'checkout'),
+        eq(topUps.status, 'pending'),
+        eq(topUps.creditCents, wished.creditCents),
+        eq(topUps.saveCard, wished.saveCard),
+        isNull(topUps.stripePaymentIntentId),
+        ASKED_A_MOMENT_AGO,
+      ),
+    )
+    .orderBy(desc(topUps.id))
+    .limit(1);
+  return page;
 }
 
 const WITHIN_A_DAY = gt(topUps.createdAt, sql`now() - interval '24 hours'`);
@@ -118,7 +150,7 @@ async function checkVelocity(
 ) {
   const [sums] = await tx
     .select({
-      cents: sql<string>`coalesce(sum(${topUps.creditCents}) filter (where ${topUps.status} in ('pending', 'requires_action', 'processing', 'succeeded') and (${topUps.channel} <> 'checkout' or ${topUps.status} <> 'pending')), 0)`,
+      cents: sql<string>`coalesce(sum(${topUps.creditCents}) filter (where ${topUps.status} in ('pending', 'requires_action', 'processing', 'succeeded')), 0)`,
       checkouts: sql<string>`count(*) filter (where ${topUps.channel} = 'checkout' and ${topUps.status} = 'pending')`,
     })
     .from(topUps)
@@ -126,7 +158,7 @@ async function checkVelocity(
   if (Number(sums?.cents ?? 0) + creditCents > settings.dailyAccountLimitCents)
     return userError(
       'PAYMENT_LIMIT_REACHED',
-      `An account may top up ${usdOfCents(settings.dailyAccountLimitCents)} USD within 24 hours. Try again later or ask the operator.`,
+      `An account may top up ${usdOfCents(settings.dailyAccountLimitCents)} USD within 24 hours; open Checkout pages count for the hour that they live. Try again later or ask the operator.`,
       'amountUsd',
     );
   if (Number(sums?.checkouts ?? 0) >= MAX_OPEN_CHECKOUTS)

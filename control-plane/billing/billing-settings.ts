@@ -17,6 +17,12 @@ export interface BillingSettings {
   readonly refundWindowDays: number;
   /** What one account may top up within 24 h, cents of credit. */
   readonly dailyAccountLimitCents: number;
+  /** Whether a disputed payment suspends its account until the dispute is won or an operator lifts it. */
+  readonly disputeSuspendsAccount: boolean;
+  /** Who hears of disputes. */
+  readonly operatorMail: readonly string[];
+  /** Who sells, printed on receipts and statements: lines with name, address and tax id. */
+  readonly seller: readonly string[];
   /** Top-ups begun with one card within 24 h, over all accounts. */
   readonly dailyCardLimit: number;
 }

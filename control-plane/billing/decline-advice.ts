@@ -11,6 +11,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   withdrawal_count_limit_exceeded: 'The card is over its limit. Use another card or try again tomorrow.',
   authentication_required: 'The bank wants you to confirm this payment. Top up by hand and confirm it.',
   payment_intent_authentication_failure: 'The confirmation with your bank failed. Try again.',
+  resource_missing: 'The card cannot be used any more. Use another card.',
+  payment_intent_payment_attempt_failed: 'The payment did not arrive. Try again or use another way to pay.',
   card_declined: 'The bank declined the card without saying why. Ask the bank or use another card.',
 };
 const GENERAL = 'The bank declined the payment. Use another card, or ask your bank.';

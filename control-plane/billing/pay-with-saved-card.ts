@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import Stripe from 'stripe';
 import { savedCards, topUps } from '#db/schema/billing.ts';
 import { formatId } from '#shared/identifiers.ts';
-import { applyPaymentIntent } from './apply-payment-intent.ts';
+import { applyPaymentIntent, failTopUp } from './apply-payment-intent.ts';
 import type { TopUp } from './begin-top-up.ts';
 import type { BillingContext } from './billing-context.ts';
 import { ensureStripeCustomer } from './stripe-customer.ts';
@@ -16,8 +16,8 @@ export interface RequiredAction {
 
 /**
  * Charges the saved card of a top-up that {@link beginTopUp} wrote down, and applies the result. Repeating it is harmless:
- * Stripe answers a repetition with the first payment. Throws while Stripe cannot be reached; the row stays open and the
- * reconciliation tries again.
+ * Stripe answers a repetition with the first payment. Throws while Stripe cannot be reached; the row stays open, and the
+ * reconciliation finds out whether it was charged.
  */
 export async function payWithSavedCard(
   context: BillingContext,
@@ -29,21 +29,25 @@ export async function payWithSavedCard(
     .from(topUps)
     .innerJoin(savedCards, eq(savedCards.id, topUps.savedCardId))
     .where(eq(topUps.id, topUpId));
-  if (row === undefined) return undefined;
+  if (row === undefined || !OPEN.has(row.topUp.status)) return undefined;
   const { topUp, method } = row;
   const intent = topUp.stripePaymentIntentId
     ? await stripe.paymentIntents.retrieve(topUp.stripePaymentIntentId)
     : await confirmPayment(context, topUp, method);
+  if (intent === undefined) return undefined;
   await applyPaymentIntent(context, intent.id);
   if (intent.status !== 'requires_action' || !intent.client_secret) return undefined;
   return { clientSecret: intent.client_secret, url: intent.next_action?.redirect_to_url?.url ?? null };
 }
 
+const OPEN: ReadonlySet<TopUp['status']> = new Set(['pending', 'requires_action', 'processing']);
+
+/** `undefined`: Stripe refuses this card before any charge, and the top-up has failed. */
 async function confirmPayment(
   context: BillingContext,
   topUp: TopUp,
   paymentMethod: string,
-): Promise<Stripe.PaymentIntent> {
+): Promise<Stripe.PaymentIntent | undefined> {
   const publicId = formatId('TopUp', topUp.id);
   try {
     return await context.stripe.paymentIntents.create(
@@ -67,6 +71,10 @@ async function confirmPayment(
     // A decline is an answer: the payment exists, with the reason inside.
     const declined = error instanceof Stripe.errors.StripeCardError ? error.payment_intent : undefined;
     if (declined !== undefined) return declined;
-    throw error;
+    // Such as a card that was detached on Stripe's pages.
+    if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) throw error;
+    await failTopUp(context, topUp.id, error.code ?? 'invalid_request');
+    if (error.param !== 'payment_method') throw error;
+    return undefined;
   }
 }

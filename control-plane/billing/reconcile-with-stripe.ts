@@ -1,14 +1,16 @@
 import { and, eq, inArray, isNull, lt, max, sql } from 'drizzle-orm';
-import type Stripe from 'stripe';
-import { refunds, stripeEvents, topUps } from '#db/schema/billing.ts';
+import Stripe from 'stripe';
+import { billingProfiles, refunds, stripeEvents, topUps } from '#db/schema/billing.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { JobQueues } from '../jobs/job-queues.ts';
 import { applyCheckoutSession, applyPaymentIntent } from './apply-payment-intent.ts';
 import { APPLIED_EVENT_TYPES } from './apply-stripe-event.ts';
+import type { TopUp } from './begin-top-up.ts';
 import type { BillingContext } from './billing-context.ts';
-import { payWithSavedCard } from './pay-with-saved-card.ts';
+import { PaymentMismatch } from './credit-top-up.ts';
 import { storeStripeEvents } from './receive-stripe-event.ts';
 import { sendRefund } from './refund-top-up.ts';
+import { ignoreStripeRefusal } from './stripe-client.ts';
 
 /** Events may arrive this much after younger ones. */
 const OVERLAP_S = 3_600;
@@ -17,8 +19,11 @@ const FIRST_LOOK_S = 29 * 86_400;
 const MAX_EVENTS = 20_000;
 const AGE_BEFORE_ASKING_MINUTES = 2;
 const ROWS_AT_ONCE = 200;
-/** A Checkout row that never got its page, or a payment that Stripe never heard of, is given up after this. */
-const GIVE_UP_HOURS = 24;
+/** A confirmation that nobody gave the bank, or a Checkout row that never got its page: given up after an hour. */
+const ABANDONED_AFTER_MS = 3_600_000;
+/** A charge that Stripe does not know by then was never asked for: longer than all retries of one request. */
+const LOST_AFTER_MS = 300_000;
+const CLOCK_TOLERANCE_S = 300;
 
 /**
  * Asks Stripe for what webhooks did not bring: events that were never delivered, open top-ups, and refunds that were not
@@ -36,10 +41,11 @@ async function fetchMissedEvents(context: BillingContext, queues: JobQueues): Pr
   const nowS = Math.floor(systemClock.nowMs() / 1000);
   const latestS = latest?.at ? Math.floor(latest.at.getTime() / 1000) : 0;
   const since = Math.max(latestS - OVERLAP_S, nowS - FIRST_LOOK_S);
+  const types = { types: [...APPLIED_EVENT_TYPES] };
   let batch: Stripe.Event[] = [];
   let seen = 0;
-  for await (const event of stripe.events.list({ created: { gte: since }, limit: 100 })) {
-    if (APPLIED_EVENT_TYPES.has(event.type)) batch.push(event);
+  for await (const event of stripe.events.list({ ...types, created: { gte: since }, limit: 100 })) {
+    batch.push(event);
     seen += 1;
     if (batch.length >= 100) {
       await storeStripeEvents(context, queues, batch);
@@ -62,31 +68,70 @@ async function settleOpenTopUps(context: BillingContext): Promise<void> {
     )
     .orderBy(topUps.updatedAt)
     .limit(ROWS_AT_ONCE);
-  for (const topUp of open) {
-    if (topUp.stripeSessionId !== null) await applyCheckoutSession(context, topUp.stripeSessionId);
-    else if (topUp.stripePaymentIntentId !== null)
-      await applyPaymentIntent(context, topUp.stripePaymentIntentId);
-    else if (topUp.savedCardId !== null && isYoung(topUp.createdAt))
-      await payWithSavedCard(context, topUp.id);
-    else await giveUp(context, topUp.id);
+  for (const topUp of open) await settleOne(context, topUp);
+}
+
+/** One that cannot be settled must not keep the others waiting: it is touched, so that it comes last in the next round. */
+async function settleOne(context: BillingContext, topUp: TopUp): Promise<void> {
+  try {
+    await settleOpenTopUp(context, topUp);
+  } catch (error) {
+    // A mismatch is a dead letter of its event already.
+    if (!(error instanceof PaymentMismatch || error instanceof Stripe.errors.StripeInvalidRequestError))
+      throw error;
   }
+  await context.database.update(topUps).set({ updatedAt: sql`now()` }).where(eq(topUps.id, topUp.id));
 }
 
-/** Stripe remembers idempotency keys for a day: within it, asking again cannot charge twice. */
-function isYoung(createdAt: Date): boolean {
-  return systemClock.nowMs() - createdAt.getTime() < (GIVE_UP_HOURS - 1) * 3_600_000;
+async function settleOpenTopUp(context: BillingContext, topUp: TopUp): Promise<void> {
+  if (topUp.stripeSessionId !== null) return await applyCheckoutSession(context, topUp.stripeSessionId);
+  const paymentIntentId = topUp.stripePaymentIntentId ?? (await findLostPayment(context, topUp));
+  if (paymentIntentId === undefined) return await giveUp(context, topUp);
+  if (topUp.status === 'requires_action' && ageMs(topUp) > ABANDONED_AFTER_MS)
+    await context.stripe.paymentIntents.cancel(paymentIntentId).catch(ignoreStripeRefusal);
+  await applyPaymentIntent(context, paymentIntentId);
 }
 
-async function giveUp({ database }: BillingContext, topUpId: string): Promise<void> {
+/** A payment that was made while we were killed between asking and writing the answer down. */
+async function findLostPayment(
+  { database, stripe }: BillingContext,
+  topUp: TopUp,
+): Promise<string | undefined> {
+  const [profile] = await database
+    .select({ customer: billingProfiles.stripeCustomerId })
+    .from(billingProfiles)
+    .where(eq(billingProfiles.accountId, topUp.accountId));
+  if (!profile?.customer) return undefined;
+  const gte = Math.floor(topUp.createdAt.getTime() / 1000) - CLOCK_TOLERANCE_S;
+  for await (const intent of stripe.paymentIntents.list({
+    customer: profile.customer,
+    created: { gte },
+    limit: 100,
+  }))
+    if (intent.metadata.top_up_id === topUp.id) return intent.id;
+  return undefined;
+}
+
+function ageMs(topUp: TopUp): number {
+  return systemClock.nowMs() - topUp.createdAt.getTime();
+}
+
+/**
+ * Stripe has no payment of this top-up. It is not asked for again: the customer was told to repeat the request, and a charge
+ * that comes when nobody expects it any more is worse than none.
+ */
+async function giveUp({ database }: BillingContext, topUp: TopUp): Promise<void> {
+  const patienceMs = topUp.channel === 'checkout' ? ABANDONED_AFTER_MS : LOST_AFTER_MS;
+  if (ageMs(topUp) < patienceMs) return;
   await database
     .update(topUps)
-    .set({ status: 'expired', updatedAt: sql`now()` })
+    .set({ status: topUp.channel === 'checkout' ? 'expired' : 'canceled', updatedAt: sql`now()` })
     .where(
       and(
-        eq(topUps.id, topUpId),
+        eq(topUps.id, topUp.id),
+        eq(topUps.status, 'pending'),
         isNull(topUps.stripePaymentIntentId),
         isNull(topUps.stripeSessionId),
-        lt(topUps.createdAt, sql`now() - make_interval(hours => ${GIVE_UP_HOURS})`),
       ),
     );
 }

@@ -2,6 +2,8 @@ import { eq, sql } from 'drizzle-orm';
 import Stripe from 'stripe';
 import type { Transaction } from '#db/client.ts';
 import { refunds, topUps } from '#db/schema/billing.ts';
+import { systemClock } from '#shared/clock.ts';
+import type { NanoUsd } from '#shared/money.ts';
 import { checkText } from '../input-rules.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
 import { readPaidBalance } from '../ledger/read-paid-balance.ts';
@@ -10,18 +12,23 @@ import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import { applyPaymentIntent } from './apply-payment-intent.ts';
 import type { TopUp } from './begin-top-up.ts';
 import type { BillingContext } from './billing-context.ts';
+import { noticeRefund } from './billing-notices.ts';
 import type { BillingSettings } from './billing-settings.ts';
 import { idOf } from './stripe-client.ts';
 import { nanoOfCents, usdOfCents } from './top-up-amount.ts';
 import { failedRefundPosting, refundPosting } from './top-up-postings.ts';
 
 const MAX_REASON_LENGTH = 500;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const KEYS_REMEMBERED_MS = 20 * 3_600_000;
 
 export interface RefundRequest {
   readonly topUpId: string;
   /** Cents of credit; `null`: as much as can be refunded. */
   readonly creditCents: number | null;
   readonly reason: string;
+  /** What the account can spend now, nano-USD: what requests in flight hold is not given back. */
+  readonly availableNano: NanoUsd;
   /** An operator may refund after the window, and gives the fee back with a full refund. */
   readonly byOperator: boolean;
 }
@@ -47,7 +54,8 @@ export async function beginRefund(
   );
   if (!request.byOperator && Number(age?.ms ?? 0) > windowMs)
     return notRefundable(`Refunds are possible within ${settings.refundWindowDays} days of the top-up.`);
-  const unused = await readPaidBalance(tx, topUp.accountId);
+  const paid = await readPaidBalance(tx, topUp.accountId);
+  const unused = paid < request.availableNano ? paid : request.availableNano;
   const openCents = Math.max(0, topUp.creditCents - topUp.refundedCents);
   const unusedCents = unused <= 0n ? 0 : Number(unused / nanoOfCents(1));
   const possible = Math.min(openCents, unusedCents);
@@ -77,6 +85,8 @@ export async function sendRefund(context: BillingContext, refundId: string): Pro
   if (row?.paymentIntentId == null || row.refund.status !== 'pending') return;
   const { refund } = row;
   try {
+    const earlier = await findSentRefund(context, row.paymentIntentId, refund);
+    if (earlier !== undefined) return await settleRefund(context, refund.id, earlier);
     const sent = await stripe.refunds.create(
       {
         payment_intent: row.paymentIntentId,
@@ -93,10 +103,31 @@ export async function sendRefund(context: BillingContext, refundId: string): Pro
   }
 }
 
+/** Stripe forgets idempotency keys after a day; a refund that was begun before may have been made all the same. */
+async function findSentRefund(
+  { stripe }: BillingContext,
+  paymentIntentId: string,
+  refund: { readonly id: string; readonly createdAt: Date },
+): Promise<Stripe.Refund | undefined> {
+  if (systemClock.nowMs() - refund.createdAt.getTime() < KEYS_REMEMBERED_MS) return undefined;
+  const { data } = await stripe.refunds.list({ payment_intent: paymentIntentId, limit: 100 });
+  return data.find((sent) => sent.metadata?.refund_id === refund.id);
+}
+
 /** Brings a refund to the state that Stripe shows now, also one that somebody made on Stripe's own pages. */
 export async function applyRefund(context: BillingContext, stripeRefundId: string): Promise<void> {
-  const sent = await context.stripe.refunds.retrieve(stripeRefundId);
-  const refundId = sent.metadata?.refund_id ?? (await noteForeignRefund(context, sent));
+  await applyShownRefund(context, await context.stripe.refunds.retrieve(stripeRefundId));
+}
+
+/** Every refund of a payment, for what depends on how much of it is left. */
+export async function applyRefundsOf(context: BillingContext, paymentIntentId: string): Promise<void> {
+  const { data } = await context.stripe.refunds.list({ payment_intent: paymentIntentId, limit: 100 });
+  for (const sent of data) await applyShownRefund(context, sent);
+}
+
+async function applyShownRefund(context: BillingContext, sent: Stripe.Refund): Promise<void> {
+  const named = sent.metadata?.refund_id;
+  const refundId = named && UUID.test(named) ? named : await noteForeignRefund(context, sent);
   if (refundId !== undefined) await settleRefund(context, refundId, sent);
 }
 
@@ -153,22 +184,31 @@ async function settleRefund(
   await database.transaction(async (tx) => {
     const [refund] = await tx.select().from(refunds).where(eq(refunds.id, refundId)).for('update');
     if (refund === undefined || refund.status === 'failed') return;
+    const news = refund.status === 'pending';
     const failed = sent.status === 'failed' || sent.status === 'canceled';
     const status = failed ? 'failed' : sent.status === 'succeeded' ? 'succeeded' : refund.status;
     await tx
       .update(refunds)
       .set({ status, ...(sent.id !== null && { stripeRefundId: sent.id }), updatedAt: sql`now()` })
       .where(eq(refunds.id, refund.id));
-    if (!failed) return;
+    const cents = refund.creditCents + refund.feeCents;
+    if (!failed) {
+      const [topUp] = await tx.select().from(topUps).where(eq(topUps.id, refund.topUpId));
+      if (news && status === 'succeeded' && topUp)
+        await noticeRefund(tx, topUp.accountId, { id: refund.id, cents, failed });
+      return;
+    }
     // A refund may still bounce after it succeeded, for example when the card was closed.
     const [topUp] = await tx
       .update(topUps)
       .set({
-        refundedCents: sql`${topUps.refundedCents} - ${refund.creditCents + refund.feeCents}`,
+        refundedCents: sql`${topUps.refundedCents} - ${cents}`,
         updatedAt: sql`now()`,
       })
       .where(eq(topUps.id, refund.topUpId))
       .returning({ accountId: topUps.accountId });
-    if (topUp !== undefined) await postTransactions(tx, [failedRefundPosting(topUp.accountId, refund)]);
+    if (topUp === undefined) return;
+    await postTransactions(tx, [failedRefundPosting(topUp.accountId, refund)]);
+    await noticeRefund(tx, topUp.accountId, { id: refund.id, cents, failed });
   });
 }

@@ -5,11 +5,15 @@ import { billingProfiles, savedCards } from '#db/schema/billing.ts';
 import { mintId } from '../mint-id.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import type { BillingContext } from './billing-context.ts';
+import { noticeAutoTopUpOff } from './billing-notices.ts';
 import { ignoreStripeFailure } from './stripe-client.ts';
 
 export type SavedCard = typeof savedCards.$inferSelect;
 
-/** Keeps a card that the customer agreed to keep. The first one becomes the default. Only cards can be kept. */
+/**
+ * Keeps a card that the customer agreed to keep. The first one becomes the default. Only cards can be kept, and the same
+ * card once: paying with it again on the page changes nothing.
+ */
 export async function rememberCard(
   tx: Transaction,
   accountId: string,
@@ -17,11 +21,16 @@ export async function rememberCard(
 ): Promise<void> {
   if (method.type !== 'card' || !method.card) return;
   const { brand, last4, exp_month: expiryMonth, exp_year: expiryYear, fingerprint } = method.card;
-  const [known] = await tx
-    .select({ id: savedCards.id })
+  const kept = await tx
+    .select()
     .from(savedCards)
-    .where(and(eq(savedCards.accountId, accountId), isNull(savedCards.removedAt)))
-    .limit(1);
+    .where(and(eq(savedCards.accountId, accountId), isNull(savedCards.removedAt)));
+  const isSame = (card: SavedCard) =>
+    card.stripePaymentMethodId !== method.id &&
+    card.fingerprint === fingerprint &&
+    card.expiryMonth === expiryMonth &&
+    card.expiryYear === expiryYear;
+  if (fingerprint && kept.some(isSame)) return;
   await tx
     .insert(savedCards)
     .values({
@@ -33,7 +42,7 @@ export async function rememberCard(
       expiryMonth,
       expiryYear,
       fingerprint: fingerprint ?? null,
-      isDefault: known === undefined,
+      isDefault: kept.length === 0,
     })
     .onConflictDoUpdate({
       target: savedCards.stripePaymentMethodId,
@@ -119,9 +128,12 @@ async function forgetCard(tx: Transaction, card: SavedCard): Promise<void> {
     .limit(1);
   if (next !== undefined)
     await tx.update(savedCards).set({ isDefault: true }).where(eq(savedCards.id, next.id));
-  else
-    await tx
+  else {
+    const switchedOff = await tx
       .update(billingProfiles)
       .set({ autoTopUpEnabled: false, autoDisabledReason: 'No saved card is left.' })
-      .where(and(eq(billingProfiles.accountId, card.accountId), billingProfiles.autoTopUpEnabled));
+      .where(and(eq(billingProfiles.accountId, card.accountId), billingProfiles.autoTopUpEnabled))
+      .returning({ accountId: billingProfiles.accountId });
+    if (switchedOff.length > 0) await noticeAutoTopUpOff(tx, card.accountId, `auto_top_up_off:${card.id}`);
+  }
 }

@@ -4,6 +4,7 @@ import { NANO_PER_CENT } from './top-up-amount.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const MAIL_ADDRESS = /^[^\s@<>,]+@[^\s@<>,]+$/;
 const MAX_CENTS = 99_999_999;
 
 /**
@@ -40,6 +41,17 @@ export function readBillingSettings(
     problems.push(`${name} must be a whole number from ${range.from} to ${range.to}`);
     return fallback;
   };
+  const yes = (name: string): boolean => {
+    const given = text(name) ?? 'no';
+    if (given !== 'yes' && given !== 'no') problems.push(`${name} must be yes or no`);
+    return given === 'yes';
+  };
+  const mailAddresses = (name: string): string[] => {
+    const given = (text(name) ?? '').split(',').flatMap((address) => address.trim() || []);
+    if (given.some((address) => !MAIL_ADDRESS.test(address)))
+      problems.push(`${name} must be mail addresses, separated by commas`);
+    return given;
+  };
   const settings: BillingSettings = {
     stripeSecretKey,
     stripeWebhookSecret: stripeWebhookSecret ?? '',
@@ -50,6 +62,9 @@ export function readBillingSettings(
     feeBasisPoints: whole('TOP_UP_FEE_BASIS_POINTS', { from: 0, to: 10_000 }, 550),
     refundWindowDays: whole('REFUND_WINDOW_DAYS', { from: 0, to: 3_650 }, 14),
     dailyAccountLimitCents: cents('TOP_UP_DAILY_LIMIT_USD', 1_000_000),
+    disputeSuspendsAccount: yes('DISPUTE_SUSPENDS_ACCOUNT'),
+    operatorMail: mailAddresses('OPERATOR_MAIL'),
+    seller: (text('RECEIPT_SELLER') ?? 'CrossModel').split(';').map((line) => line.trim()),
     dailyCardLimit: whole('TOP_UP_DAILY_CARD_USES', { from: 1, to: 10_000 }, 10),
   };
   if (settings.minTopUpCents > settings.maxTopUpCents)

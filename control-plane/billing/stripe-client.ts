@@ -25,6 +25,12 @@ export function ignoreStripeFailure(error: unknown): undefined {
   throw error;
 }
 
+/** For calls whose refusal by Stripe means that there is nothing left to do; that Stripe is away goes on. */
+export function ignoreStripeRefusal(error: unknown): undefined {
+  if (error instanceof Stripe.errors.StripeInvalidRequestError) return undefined;
+  throw error;
+}
+
 /** An expandable field's id, whether Stripe sent the id or the object. */
 export function idOf(reference: string | { readonly id: string } | null | undefined): string | null {
   if (reference === null || reference === undefined) return null;

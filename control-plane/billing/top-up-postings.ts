@@ -64,6 +64,8 @@ function refundEntries(accountId: string, refund: RefundAmounts, sign: bigint): 
 interface DisputeAmounts {
   readonly stripeDisputeId: string;
   readonly amountCents: number;
+  /** The part of it that was credited and not refunded; the rest is fee. */
+  readonly creditCents: number;
 }
 
 /** Opened: what the bank questions leaves the balance, even below zero, until the dispute is decided. */
@@ -78,16 +80,22 @@ export function disputeWonPosting(topUp: TopUp, dispute: DisputeAmounts): Ledger
 
 function disputePosting(topUp: TopUp, dispute: DisputeAmounts, event: 'opened' | 'won'): LedgerPosting {
   const sign = event === 'opened' ? 1n : -1n;
-  const creditCents = Math.min(dispute.amountCents, topUp.creditCents);
-  const credit = sign * nanoOfCents(creditCents);
-  const fee = sign * nanoOfCents(dispute.amountCents - creditCents);
+  const credit = sign * nanoOfCents(dispute.creditCents);
+  const fee = sign * nanoOfCents(dispute.amountCents - dispute.creditCents);
   return {
     kind: 'dispute',
     idempotencyKey: `dispute_${event}:${dispute.stripeDisputeId}`,
     description: event === 'opened' ? 'Disputed payment' : 'Dispute won',
     metadata: { topUpId: topUp.id, stripeDisputeId: dispute.stripeDisputeId },
     entries: [
-      { account: { kind: 'customer_available', accountId: topUp.accountId }, amountNano: -credit },
+      ...(credit === 0n
+        ? []
+        : [
+            {
+              account: { kind: 'customer_available', accountId: topUp.accountId },
+              amountNano: -credit,
+            } as const,
+          ]),
       ...(fee === 0n ? [] : [{ account: { kind: 'fees' }, amountNano: -fee } as const]),
       { account: { kind: 'disputes' }, amountNano: credit + fee },
     ],

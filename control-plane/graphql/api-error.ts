@@ -6,8 +6,10 @@ export type ApiErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
   | 'NOT_FOUND'
+  | 'BAD_REQUEST'
   | 'BAD_USER_INPUT'
   | 'QUERY_TOO_COMPLEX'
+  | 'TIMEOUT'
   | 'INTERNAL_SERVER_ERROR';
 
 /** An error that callers may see. `status` sets the HTTP status of an answer without data. */
@@ -36,4 +38,10 @@ export function forbidden(): GraphQLError {
 
 export function notFound(): GraphQLError {
   return apiError('NOT_FOUND', 'Nothing with this id exists, or it is not yours.');
+}
+
+export function timedOut(): GraphQLError {
+  const message =
+    'This took too long and was given up. A mutation may have taken effect: repeat it with the same idempotency key.';
+  return apiError('TIMEOUT', message, 504);
 }

@@ -22,16 +22,35 @@ interface Request {
  * times the sizes of those around it. Page sizes in variables count like those written out.
  */
 export function countObjects(request: Request): number {
-  const { definitions } = request.document;
-  const operation = definitions.find(
-    (definition) =>
-      definition.kind === 'OperationDefinition' &&
-      (request.operationName === undefined || definition.name?.value === request.operationName),
-  );
-  if (operation?.kind !== 'OperationDefinition') return 0;
+  const operation = operationOf(request);
+  if (!operation) return 0;
   const root =
     operation.operation === 'mutation' ? request.schema.getMutationType() : request.schema.getQueryType();
   return root ? new ObjectCounter(request, operation).within(operation.selectionSet, root.name) : 0;
+}
+
+/** The operation of the document that is to run. */
+export function operationOf({
+  document,
+  operationName,
+}: Pick<Request, 'document' | 'operationName'>): OperationDefinitionNode | undefined {
+  return document.definitions.find(
+    (definition): definition is OperationDefinitionNode =>
+      definition.kind === 'OperationDefinition' &&
+      (operationName === undefined || definition.name?.value === operationName),
+  );
+}
+
+/** How many objects the lists of an answer hold, but at most `max`, where it stops counting. */
+export function countReturned(data: unknown, max: number): number {
+  if (data === null || typeof data !== 'object') return 0;
+  let count = 0;
+  for (const member of Array.isArray(data) ? data : Object.values(data)) {
+    if (member === null || typeof member !== 'object') continue;
+    count += (Array.isArray(data) ? 1 : 0) + countReturned(member, max - count);
+    if (count >= max) return max;
+  }
+  return count;
 }
 
 class ObjectCounter {

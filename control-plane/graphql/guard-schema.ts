@@ -1,5 +1,5 @@
 import { defaultFieldResolver, type GraphQLFieldResolver, type GraphQLSchema } from 'graphql';
-import { forbidden, unauthenticated } from './api-error.ts';
+import { forbidden, timedOut, unauthenticated } from './api-error.ts';
 import { type FieldRule, ruleOf, simpleRules } from './permission-table.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -27,6 +27,7 @@ export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
 function guard(rule: Exclude<FieldRule, { kind: 'inherited' }>, resolve: Resolver): Resolver {
   return (parent, args, context, info) => {
     if (!context.actor) throw unauthenticated();
+    if (context.deadline.passed) throw timedOut();
     const verdict = mayUse(rule, parent, context);
     if (verdict === true) return resolve(parent, args, context, info);
     if (verdict === false) throw forbidden();

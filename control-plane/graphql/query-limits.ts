@@ -2,8 +2,11 @@ import { EnvelopArmor } from '@escape.tech/graphql-armor';
 import type { GraphQLError } from 'graphql';
 import type { Plugin, YogaServerOptions } from 'graphql-yoga';
 import { apiError } from './api-error.ts';
-import { countObjects } from './count-objects.ts';
+import { variableErrors } from './check-variables.ts';
+import { countObjects, countReturned, operationOf } from './count-objects.ts';
+import { executionDeadline } from './execution-deadline.ts';
 import { MAX_OBJECTS_PER_REQUEST } from './page-limits.ts';
+import { safeRequestBody } from './request-body.ts';
 import type { RequestContext } from './request-context.ts';
 import { spendCost } from './spend-cost.ts';
 
@@ -31,31 +34,36 @@ export function queryLimits(options: { suggestFields: boolean }): Plugins {
     costLimit: { enabled: false },
     blockFieldSuggestion: { enabled: !options.suggestFields },
   }).protect();
-  return [...plugins, costLimit];
+  return [safeRequestBody, ...plugins, costLimit, executionDeadline];
 }
 
 /**
  * Refuses requests whose pages add up to more than one answer should carry, and callers who have spent their minute; tells
- * everybody else what the request has cost.
+ * everybody else what the request has cost. What pages could have held but did not is given back.
  */
 const costLimit: Plugin<RequestContext> = {
   async onExecute({ args, setResultAndStopExecution }) {
-    const objects = countObjects({
+    const request = {
       schema: args.schema,
       document: args.document,
       operationName: args.operationName ?? undefined,
       variables: args.variableValues ?? {},
-    });
+    };
+    const operation = operationOf(request);
+    const objects = countObjects(request);
     if (objects > MAX_OBJECTS_PER_REQUEST) {
       const message = `The pages of one request may hold ${MAX_OBJECTS_PER_REQUEST} objects together; this one asks for ${objects}.`;
       return setResultAndStopExecution({ errors: [apiError('QUERY_TOO_COMPLEX', message, 400)] });
     }
     const spent = await spendCost(args.contextValue, objects);
     if (spent.refusal) return setResultAndStopExecution({ errors: [spent.refusal] });
+    const errors = operation ? variableErrors(args.schema, operation, request.variables) : [];
+    if (errors.length > 0) return setResultAndStopExecution({ errors });
     return {
-      onExecuteDone({ result, setResult }) {
+      async onExecuteDone({ result, setResult }) {
         if (Symbol.asyncIterator in result) return;
-        setResult({ ...result, extensions: { ...result.extensions, cost: spent.cost } });
+        const cost = await spent.settle(countReturned(result.data, objects));
+        setResult({ ...result, extensions: { ...result.extensions, cost } });
       },
     };
   },

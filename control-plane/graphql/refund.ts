@@ -6,6 +6,7 @@ import { findTopUps } from '../billing/list-billing.ts';
 import { beginRefund, sendRefund } from '../billing/refund-top-up.ts';
 import { ignoreStripeFailure } from '../billing/stripe-client.ts';
 import { NANO_PER_CENT } from '../billing/top-up-amount.ts';
+import { readBalances } from '../ledger/read-balances.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import { builder } from './builder.ts';
 import { uuidOf } from './global-ids.ts';
@@ -82,9 +83,11 @@ async function refund(context: RequestContext, given: typeof input.$inferInput):
       const nano = given.amountUsd == null ? null : parseUsd(given.amountUsd);
       if (nano === undefined || (nano !== null && nano % NANO_PER_CENT !== 0n))
         return refused([userError('INVALID_INPUT', 'The amount is USD in whole cents.', 'amountUsd')]);
+      const [balance] = await readBalances(tx, context.redis, [topUp.accountId]);
       const outcome = await beginRefund(tx, billing.settings, {
         topUpId,
         creditCents: nano === null ? null : Number(nano / NANO_PER_CENT),
+        availableNano: balance?.availableNano ?? 0n,
         reason: given.reason ?? 'Asked for by the customer',
         byOperator: requireActor(context).kind === 'operator',
       });

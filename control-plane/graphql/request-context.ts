@@ -28,6 +28,8 @@ export interface ApiResources {
   readonly rateLimiter: RateLimiter;
   /** How much each token and person may ask for in a minute; see `spendCost`. */
   readonly costPerMinute: number;
+  /** How long a request may run before it is answered with an error. */
+  readonly apiTimeoutMs: number;
 }
 
 /** What one GraphQL request knows about itself. */
@@ -40,6 +42,8 @@ export interface RequestContext extends ApiResources {
   readonly access: AccountAccess;
   /** The `idempotency-key` header. */
   readonly idempotencyKey: string | undefined;
+  /** Passed: the caller has an answer already, so nothing more is to begin. */
+  readonly deadline: { passed: boolean };
 }
 
 /** The caller. Fields that need one are guarded by a scope already, so this only fails where that was forgotten. */

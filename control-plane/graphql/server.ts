@@ -9,7 +9,7 @@ import { authenticateToken } from '../accounts/authenticate-token.ts';
 import { describeFault } from '../describe-fault.ts';
 import { authenticateSession } from '../people/authenticate-session.ts';
 import { isOwnPage } from '../people/own-page.ts';
-import { apiError, isGraphqlError, unauthenticated } from './api-error.ts';
+import { apiError, isGraphqlError, timedOut, unauthenticated } from './api-error.ts';
 import { queryLimits } from './query-limits.ts';
 import type { ApiResources, RequestContext } from './request-context.ts';
 import { schema } from './schema.ts';
@@ -73,6 +73,7 @@ export function createGraphqlHandler(
         actor,
         access: new AccountAccess(resources.database, actor),
         idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
+        deadline: { passed: false },
       };
     },
     maskedErrors: { maskError: (error) => maskError(error, options.logger) },
@@ -120,6 +121,7 @@ async function identify(
 function maskError(error: unknown, logger: Logger): Error {
   const cause = isGraphqlError(error) ? error.originalError : error;
   if (isGraphqlError(error) && (cause === undefined || isGraphqlError(cause))) return error;
+  if (isCancelledStatement(cause)) return timedOut();
   if (isUnstorableText(cause))
     return apiError('BAD_USER_INPUT', 'A text contains a character that cannot be stored.');
   logger.error({ requestId: requestIds.getStore(), fault: describeFault(cause) }, 'A GraphQL request failed');
@@ -133,18 +135,33 @@ function maskError(error: unknown, logger: Logger): Error {
 /** Postgres has no NUL in texts. That is found out late, in the query, but it is the caller's mistake. */
 function isUnstorableText(error: unknown): boolean {
   const CHARACTER_NOT_IN_REPERTOIRE = '22021';
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && cause.code === CHARACTER_NOT_IN_REPERTOIRE;
+  return codeOfPostgres(error) === CHARACTER_NOT_IN_REPERTOIRE;
 }
 
-/** Puts the request id into every error, so that a report can be found in the logs. */
+/** The statement ran into the time limit of its connection. */
+function isCancelledStatement(error: unknown): boolean {
+  const QUERY_CANCELED = '57014';
+  return codeOfPostgres(error) === QUERY_CANCELED;
+}
+
+function codeOfPostgres(error: unknown): unknown {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if ('code' in cause) return cause.code;
+  return undefined;
+}
+
+/** Nobody reads more, and a hostile request could have its own long texts repeated a hundred times. */
+const MAX_ERRORS = 10;
+const MAX_MESSAGE_LENGTH = 500;
+
+/** Puts the request id into every error, so that a report can be found in the logs, and shortens what is too long. */
 const nameRequestInErrors: Plugin<RequestContext, ServerContext> = {
   onResultProcess({ result, setResult, serverContext }) {
     if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
     setResult({
       ...result,
-      errors: result.errors.map((error) =>
-        rewriteError(error, error.message, {
+      errors: result.errors.slice(0, MAX_ERRORS).map((error) =>
+        rewriteError(error, clipped(error.message), {
+          code: 'BAD_USER_INPUT',
           ...error.extensions,
           // Yoga gives errors of its parser a status that plain JSON clients do not get to see.
           ...(error.extensions.code === 'QUERY_TOO_COMPLEX' ? { http: { status: 400 } } : {}),
@@ -154,6 +171,10 @@ const nameRequestInErrors: Plugin<RequestContext, ServerContext> = {
     });
   },
 };
+
+function clipped(message: string): string {
+  return message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`;
+}
 
 /** The same error in the same place of the answer, with another message and other extensions. */
 function rewriteError(

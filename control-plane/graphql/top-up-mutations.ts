@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import { reachesAccount } from '../accounts/authorize.ts';
 import { beginTopUp } from '../billing/begin-top-up.ts';
 import type { BillingContext } from '../billing/billing-context.ts';
-import { openCheckout } from '../billing/open-checkout.ts';
+import { openCheckout, settleTwinPage } from '../billing/open-checkout.ts';
 import { payWithSavedCard, type RequiredAction } from '../billing/pay-with-saved-card.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
 import { builder } from './builder.ts';
@@ -18,6 +18,11 @@ const STRIPE_AWAY = userError(
   'The payment provider cannot be reached right now. Send the same request again in a moment: it is charged once.',
 );
 
+const KEY_REFUSED = userError(
+  'PAYMENTS_OFF',
+  'The payment provider does not accept this installation at the moment. Nothing was charged.',
+);
+
 /** Runs the part of a mutation that talks to Stripe, after its row is committed. */
 export async function withStripe<Value>(
   context: RequestContext,
@@ -30,13 +35,26 @@ export async function withStripe<Value>(
       ? { value: outcome.value, userErrors: [] }
       : { value: null, userErrors: outcome.errors };
   } catch (error) {
-    const away =
-      error instanceof Stripe.errors.StripeConnectionError ||
-      error instanceof Stripe.errors.StripeAPIError ||
-      error instanceof Stripe.errors.StripeRateLimitError;
-    if (!away) throw error;
+    if (refusesOurKey(error)) return { value: null, userErrors: [KEY_REFUSED] };
+    if (!isAway(error)) throw error;
     return { value: null, userErrors: [STRIPE_AWAY] };
   }
+}
+
+/** Away, too busy, or still at work on the same request of a second click. */
+function isAway(error: unknown): boolean {
+  const { errors } = Stripe;
+  return (
+    error instanceof errors.StripeConnectionError ||
+    error instanceof errors.StripeAPIError ||
+    error instanceof errors.StripeRateLimitError ||
+    error instanceof errors.StripeIdempotencyError
+  );
+}
+
+function refusesOurKey(error: unknown): boolean {
+  const { errors } = Stripe;
+  return error instanceof errors.StripeAuthenticationError || error instanceof errors.StripePermissionError;
 }
 
 /** As a step between two others: a payload whose value may be missing. */
@@ -58,6 +76,7 @@ async function begin(
     readonly mutation: 'topUpCheckoutCreate' | 'topUpCreate';
     readonly input: TopUpInput;
     readonly savedCardId: string | null;
+    readonly saveCard: boolean;
   },
 ): Promise<Outcome<{ topUpId: string }>> {
   const { mutation, input } = call;
@@ -73,6 +92,7 @@ async function begin(
         amountUsd: input.amountUsd,
         channel: mutation === 'topUpCreate' ? 'saved_card' : 'checkout',
         savedCardId: call.savedCardId,
+        saveCard: call.saveCard,
       });
     },
   );
@@ -171,10 +191,13 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: checkoutInput, required: true, description: 'The top-up.' }) },
     resolve: (_root, { input }, context): Promise<CheckoutPayload> =>
       withStripe(context, async (billing) => {
-        const call = { mutation: 'topUpCheckoutCreate', input, savedCardId: null } as const;
+        const saveCard = input.saveCard ?? false;
+        const call = { mutation: 'topUpCheckoutCreate', input, savedCardId: null, saveCard } as const;
+        const { amountUsd } = input;
+        await settleTwinPage(billing, { accountId: uuidOf('Account', input.accountId), amountUsd, saveCard });
         const begun = await begin(context, billing, call);
         if (!begun.ok) return begun;
-        return await openCheckout(billing, begun.value.topUpId, { saveCard: input.saveCard ?? false });
+        return await openCheckout(billing, begun.value.topUpId);
       }),
   }),
   topUpCreate: t.field({
@@ -185,7 +208,8 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, context): Promise<TopUpPayload> =>
       withStripe(context, async (billing) => {
         const savedCardId = input.paymentMethodId == null ? null : uuidOf('SavedCard', input.paymentMethodId);
-        const begun = await begin(context, billing, { mutation: 'topUpCreate', input, savedCardId });
+        const call = { mutation: 'topUpCreate', input, savedCardId, saveCard: false } as const;
+        const begun = await begin(context, billing, call);
         if (!begun.ok) return begun;
         const { topUpId } = begun.value;
         const action = await payWithSavedCard(billing, topUpId);

@@ -8,12 +8,12 @@ export interface JobPayloads {
   'stripe-events': { readonly eventId: string };
   /** Tops an account up whose balance is below its threshold. */
   'auto-top-ups': { readonly accountId: string };
+  /** Sends one mail of `queued_mails`. */
+  mails: { readonly mailId: string };
   /** What has to happen now and then, whoever does it. */
   'billing-rounds': { readonly round: BillingRound };
   /** Sends what is due for one webhook endpoint. */
   'webhook-deliveries': { readonly endpointId: string };
-  /** Mails one notice. */
-  'account-notices': { readonly noticeId: string };
 }
 export type QueueName = keyof JobPayloads;
 export type BillingRound = 'reconcile_with_stripe' | 'find_low_balances' | 'write_statements';
@@ -21,9 +21,9 @@ export type BillingRound = 'reconcile_with_stripe' | 'find_low_balances' | 'writ
 export const QUEUE_NAMES = [
   'stripe-events',
   'auto-top-ups',
+  'mails',
   'billing-rounds',
   'webhook-deliveries',
-  'account-notices',
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';
 

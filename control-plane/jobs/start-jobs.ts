@@ -3,11 +3,10 @@ import type { Database, Sql } from '#db/client.ts';
 import { listenForever } from '#db/listen.ts';
 import type { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
-import { NOTICES_WAITING_CHANNEL } from '../alerts/record-notices.ts';
-import { sendNoticesJob } from '../alerts/send-notices.ts';
 import { billingJobs, openBilling } from '../billing/billing-part.ts';
 import type { BillingSettings } from '../billing/billing-settings.ts';
 import type { Mailbox } from '../mail/open-mailbox.ts';
+import { mailJob } from '../mail/queue-mail.ts';
 import { deliverWebhooksJob } from '../webhooks/deliver-webhooks.ts';
 import { DELIVERIES_WAITING_CHANNEL } from '../webhooks/record-events.ts';
 import { JobQueues } from './job-queues.ts';
@@ -28,32 +27,24 @@ export interface JobsOptions {
 
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
 export function startJobs(options: JobsOptions): { close(): Promise<void> } {
-  const { database, sql, redisUrl, logger, billing } = options;
+  const { database, sql, redisUrl, logger, mailbox, billing } = options;
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
     ...(billing ? billingJobs(openBilling(database, billing), queues) : []),
     deliverWebhooksJob(options),
-    sendNoticesJob(options),
+    mailJob(database, mailbox),
   ];
   const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
   // At once after the commit; a word that is lost is made up for by the sweep.
-  const listening = [
-    listenForever(
-      sql,
-      DELIVERIES_WAITING_CHANNEL,
-      (endpointId) => void queues.add('webhook-deliveries', { endpointId }, { id: endpointId }),
-      () => undefined,
-    ),
-    listenForever(
-      sql,
-      NOTICES_WAITING_CHANNEL,
-      (noticeId) => void queues.add('account-notices', { noticeId }, { id: noticeId }),
-      () => undefined,
-    ),
-  ];
+  const waiting = listenForever(
+    sql,
+    DELIVERIES_WAITING_CHANNEL,
+    (endpointId) => void queues.add('webhook-deliveries', { endpointId }, { id: endpointId }),
+    () => undefined,
+  );
   return {
     close: async () => {
-      await Promise.all(listening.map((each) => each.stop()));
+      await waiting.stop();
       await Promise.all(running.map((worker) => worker.close()));
       await queues.close();
     },

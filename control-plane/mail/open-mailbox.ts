@@ -11,8 +11,6 @@ export interface Mail {
   readonly subject: string;
   /** Plain text, with a line feed after each line. */
   readonly text: string;
-  /** Names the mail for good, so that a mailbox shows it once even if it was handed over twice; letters, digits and dashes. */
-  readonly id?: string;
 }
 
 /** Where mail leaves the product. */
@@ -22,8 +20,8 @@ export interface Mailbox {
    * account. A failure is logged, without address and text.
    */
   post(mail: Mail): void;
-  /** Hands a mail over and waits until the server has taken it; rejects when it does not. For jobs, which try again. */
-  deliver(mail: Mail): Promise<void>;
+  /** Hands a mail over and waits until it is taken; throws where it is not. For jobs, which try again. */
+  send(mail: Mail): Promise<void>;
   /** Waits for what is on its way. */
   close(): Promise<void>;
 }
@@ -55,7 +53,7 @@ export function openMailbox(settings: MailSettings, logger: Logger): Mailbox {
         .finally(() => underWay.delete(sending));
       underWay.add(sending);
     },
-    deliver: async (mail) => {
+    send: async (mail) => {
       await send(mail);
     },
     close: async () => {
@@ -78,11 +76,7 @@ function wayOut(settings: MailSettings, logger: Logger): { send: Send; close: ()
       disableFileAccess: true,
       disableUrlAccess: true,
     });
-    return {
-      send: ({ id, ...mail }) =>
-        transport.sendMail({ from, ...mail, ...(id && { messageId: messageIdOf(id, from) }) }),
-      close: () => transport.close(),
-    };
+    return { send: (mail) => transport.sendMail({ from, ...mail }), close: () => transport.close() };
   }
   if (outbox !== null)
     return { send: (mail) => writeMail(outbox, { from, ...mail }), close: () => undefined };
@@ -90,11 +84,6 @@ function wayOut(settings: MailSettings, logger: Logger): { send: Send; close: ()
     send: async () => logger.warn('A mail was not sent: no mail server is set (SMTP_URL)'),
     close: () => undefined,
   };
-}
-
-function messageIdOf(id: string, from: string): string {
-  const host = /@([\w.-]+)/.exec(from)?.[1] ?? 'localhost';
-  return `<${id}@${host}>`;
 }
 
 /** One file per mail, in the order of sending, readable by its owner only. Lines stay whole, so that links can be followed. */

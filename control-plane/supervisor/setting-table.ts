@@ -85,6 +85,12 @@ const EDGE: readonly SettingRow[] = [
     meaning:
       'What one token or person may ask of the GraphQL API: 10 per request and 1 per object of its pages',
   },
+  wholeNumber(
+    'API_TIMEOUT_MS',
+    { from: 100, to: 600_000 },
+    '15000',
+    'How long a GraphQL request may run before it is answered with `TIMEOUT`',
+  ),
   {
     name: 'SMTP_URL',
     allowed: 'smtp:// or smtps://, with user and password',
@@ -355,6 +361,24 @@ const PAYMENTS: readonly SettingRow[] = [
     '14',
     'How long customers may ask for unused credit back',
   ),
+  {
+    name: 'DISPUTE_SUSPENDS_ACCOUNT',
+    allowed: 'yes or no',
+    fallback: 'no',
+    meaning: 'Suspends an account with its disputed payment, until the dispute is won',
+  },
+  {
+    name: 'OPERATOR_MAIL',
+    allowed: 'mail addresses, separated by commas',
+    fallback: 'nobody',
+    meaning: 'Who hears of disputes',
+  },
+  {
+    name: 'RECEIPT_SELLER',
+    allowed: 'lines, separated by semicolons',
+    fallback: 'CrossModel',
+    meaning: 'Name, address and tax id of the seller on receipts and statements',
+  },
 ];
 
 /** Every setting but those of the providers, in the order in which people look for them. */

@@ -206,7 +206,8 @@ function nodeArguments(settings: SupervisorSettings, file: string): string[] {
   const program = path.join(settings.repositoryRoot, file);
   if (!file.startsWith('control-plane/')) return [program];
   const preload = path.join(settings.repositoryRoot, 'control-plane', 'supervisor', 'faster-imports.ts');
-  return ['--import', pathToFileURL(preload).href, program];
+  // Following a request through every promise costs a sixth of the CPU of a GraphQL request in Node 22's old way.
+  return ['--experimental-async-context-frame', '--import', pathToFileURL(preload).href, program];
 }
 
 interface RankedChild {

@@ -1,7 +1,7 @@
 import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { Database, Transaction } from '#db/client.ts';
 import { webhookAttempts, webhookDeliveries, webhookEndpoints } from '#db/schema/webhooks.ts';
-import { recordNotices } from '../alerts/record-notices.ts';
+import { recordAlerts } from '../alerts/record-alerts.ts';
 import { mintId } from '../mint-id.ts';
 import { cancelPending } from './change-endpoint.ts';
 import type { ClaimedDelivery } from './claim-deliveries.ts';
@@ -108,7 +108,7 @@ async function switchOffIfHopeless(
     .returning({ accountId: webhookEndpoints.accountId, url: webhookEndpoints.url });
   if (!endpoint) return;
   await cancelPending(tx, endpointId);
-  await recordNotices(tx, [
+  await recordAlerts(tx, [
     {
       accountId: endpoint.accountId,
       kind: 'webhook_endpoint_disabled',

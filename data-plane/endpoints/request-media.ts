@@ -8,7 +8,7 @@ import { type Fault, isFault } from '#shared/fault.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestBody } from './request-body.ts';
 
-const NOTHING: ReadonlyMap<string, InlineMedia> = new Map();
+export const NO_MEDIA: ReadonlyMap<string, InlineMedia> = new Map();
 
 /** Judges the URLs of a request, whoever is going to fetch them. Costs nothing where there are none. */
 export async function judgeMedia(
@@ -31,12 +31,12 @@ export async function fetchMedia(
     readonly body: RequestBody;
   },
 ): Promise<ReadonlyMap<string, InlineMedia> | Fault> {
-  if (asked.request.mediaUrls.length === 0) return NOTHING;
+  if (asked.request.mediaUrls.length === 0) return NO_MEDIA;
   const codec = providerCodecs[asked.upstream.protocol];
   const mentioned = mentionedMedia(asked);
   if (isFault(mentioned)) return mentioned;
   const wanted = mentioned.filter(({ media, url }) => !codec.readsUrl(media, url, asked.upstream.vendor));
-  return wanted.length === 0 ? NOTHING : gateway.media.fetchAll(wanted, departureOf(exchange));
+  return wanted.length === 0 ? NO_MEDIA : gateway.media.fetchAll(wanted, departureOf(exchange));
 }
 
 /** Each URL once, with what is behind it: said by the field where the bytes are forwarded, by the turn elsewhere. */

@@ -46,8 +46,6 @@ export interface RequestResult {
   readonly usage: TokenUsage;
   readonly priceVersionId: string | null;
   readonly costNano: bigint;
-  /** By how much that is more than was held. */
-  readonly excessNano?: bigint;
 }
 
 /** A request that cost nothing. */
@@ -59,10 +57,12 @@ export function unbilled(
   return { status, httpStatus, errorCode, usage: NO_TOKENS, priceVersionId: null, costNano: 0n };
 }
 
+/** `excessNano`: by how much the cost is more than was held; `endedAtMs` is monotonic. */
 export function buildRecord(
   exchange: Exchange,
   facts: RequestFacts,
   result: RequestResult,
+  excessNano: bigint,
   endedAtMs: number,
 ): UsageRecord {
   const { config } = facts.key;
@@ -90,7 +90,7 @@ export function buildRecord(
     endUser: facts.endUser,
     count: 1,
     ...(facts.budgetPeriod === undefined ? {} : { budgetPeriod: facts.budgetPeriod }),
-    ...(result.excessNano ? { excessNano: result.excessNano.toString() } : {}),
+    ...(excessNano > 0n ? { excessNano: excessNano.toString() } : {}),
   };
 }
 

@@ -30,7 +30,16 @@ export interface ClientSilence {
   silentMs: number;
 }
 
+/** Who made an attempt and hears of it. */
+export interface AttemptOwner {
+  /** The first content reaches the client. */
+  onFirstContent(): void;
+  /** How it ended; called once, and nothing is heard after it. */
+  onOutcome(outcome: AttemptOutcome): void;
+}
+
 export interface AttemptJob {
+  readonly owner: AttemptOwner;
   readonly client: UpstreamClient;
   readonly watch: SilenceWatch;
   readonly limits: SilenceLimits;
@@ -93,13 +102,8 @@ type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 
 /** One attempt at one provider, on a lane that makes its answer the client's. */
 export class Attempt implements UpstreamHandler, Watched {
-  readonly outcome: Promise<AttemptOutcome>;
-  /** Called when the first content reaches the client. */
-  onFirstContent: (() => void) | undefined;
-
   readonly #job: AttemptJob;
   readonly #relay: AnswerRelay | undefined;
-  readonly #resolve: (outcome: AttemptOutcome) => void;
   /** Absent while the request is being handed over. */
   #call: UpstreamCall | undefined;
   #mode: Mode = 'awaiting_head';
@@ -116,9 +120,11 @@ export class Attempt implements UpstreamHandler, Watched {
   constructor(job: AttemptJob) {
     this.#job = job;
     if (job.stream) this.#relay = this.#createRelay();
-    const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
-    this.outcome = promise;
-    this.#resolve = resolve;
+  }
+
+  /** Sends the request. The outcome is heard later, never from within this call. */
+  start(): void {
+    const job = this.#job;
     job.writer.onAborted = () => this.#clientLeft();
     job.writer.onDrained = () => this.#clientDrained();
     job.watch.add(this);
@@ -221,7 +227,7 @@ export class Attempt implements UpstreamHandler, Watched {
     const { pieceCount } = writer;
     const state = relay.push(piece);
     if (relay.sawProgress) this.#silentMs = 0;
-    if (relay.deliveredContent && !hadContent) this.onFirstContent?.();
+    if (relay.deliveredContent && !hadContent) this.#job.owner.onFirstContent();
     // Not all that a provider sends is something to tell the client, who must not wait in silence meanwhile.
     if (writer.pieceCount !== pieceCount) {
       this.#needsFlush = false;
@@ -268,7 +274,7 @@ export class Attempt implements UpstreamHandler, Watched {
   #follow(relay: AnswerRelay, state: StreamState): void {
     switch (state) {
       case 'complete': {
-        if (!relay.deliveredContent) this.onFirstContent?.();
+        if (!relay.deliveredContent) this.#job.owner.onFirstContent();
         const lastBytes = relay.lastBytes();
         this.#conclude({ kind: 'complete', finish: () => this.#job.writer.finish(lastBytes) });
         return;
@@ -338,7 +344,7 @@ export class Attempt implements UpstreamHandler, Watched {
       this.#fail(answer, 'provider_refused');
       return;
     }
-    this.onFirstContent?.();
+    this.#job.owner.onFirstContent();
     this.#conclude({ kind: 'complete', finish: () => writer.respond(200, successHeaders, answer) });
     this.#job.watch.remove(this);
   }
@@ -382,7 +388,7 @@ export class Attempt implements UpstreamHandler, Watched {
     this.#silentMs = 0;
     this.#pieces = [];
     this.#resume();
-    this.#resolve(outcome);
+    this.#job.owner.onOutcome(outcome);
   }
 }
 

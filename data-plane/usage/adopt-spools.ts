@@ -139,7 +139,7 @@ export class SpoolAdoption {
     claimSpool(directory);
     const files = new SpoolFiles(directory, SEGMENT_BYTES);
     const [lastLine] = files.last >= files.first ? files.read(files.last, 1) : [];
-    if (lastLine?.text !== SPOOL_CLOSED_LINE) files.append(`${SPOOL_CLOSED_LINE}\n`, 1, false);
+    if (lastLine?.text !== SPOOL_CLOSED_LINE) files.append(Buffer.from(`${SPOOL_CLOSED_LINE}\n`), 1, false);
     files.close();
     const shipper = new UsageShipper(name, files, link, clock, logger);
     this.#adopted.set(name, { files, shipper });

@@ -7,6 +7,7 @@ import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import { claimSpool, SpoolAdoption } from './adopt-spools.ts';
 import { BacklogAge } from './backlog-age.ts';
+import { QueuedLines } from './queued-lines.ts';
 import { RequestCounts } from './request-counts.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
@@ -60,11 +61,11 @@ class SlotSpool implements FileSpool {
   readonly #link: RedisLink;
   readonly #shipper: UsageShipper;
   readonly #adoption: SpoolAdoption;
-  #queuedLines: string[] = [];
+  readonly #queued = new QueuedLines();
   #queuedCallbacks: (() => void)[] = [];
   #flushScheduled: NodeJS.Immediate | undefined;
   /** Lines that the disk would not take; new requests are refused until it does. */
-  #unwritten: string[] = [];
+  readonly #unwritten = new QueuedLines();
   #retryTimer: NodeJS.Timeout | undefined;
   readonly #age = new BacklogAge();
   readonly counts = new RequestCounts();
@@ -86,7 +87,7 @@ class SlotSpool implements FileSpool {
   }
 
   get accepting(): boolean {
-    return this.#unwritten.length === 0 && this.#files.bytes < this.#options.capacityBytes;
+    return this.#unwritten.count === 0 && this.#files.bytes < this.#options.capacityBytes;
   }
 
   get backlog(): number {
@@ -111,9 +112,9 @@ class SlotSpool implements FileSpool {
   }
 
   appendLine(line: string, onSpooled: () => void): void {
-    this.#queuedLines.push(line);
+    this.#queued.add(line);
     this.#queuedCallbacks.push(onSpooled);
-    this.#flushScheduled ??= setImmediate(() => this.#flush());
+    this.#flushScheduled ??= setImmediate(this.#flush);
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -125,51 +126,56 @@ class SlotSpool implements FileSpool {
     this.#link.close();
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     if (this.#flushScheduled !== undefined) clearImmediate(this.#flushScheduled);
     this.#flushScheduled = undefined;
-    const lines = this.#queuedLines;
     const callbacks = this.#queuedCallbacks;
-    this.#queuedLines = [];
     this.#queuedCallbacks = [];
-    if (lines.length > 0) this.#write(lines);
+    if (this.#unwritten.count > 0) this.#unwritten.addAll(this.#queued);
+    else if (this.#queued.count > 0) this.#write();
+    this.#queued.clear();
     for (const callback of callbacks) callback();
+  };
+
+  #write(): void {
+    try {
+      this.#writeOut(this.#queued);
+    } catch (error) {
+      this.#hold(error);
+    }
   }
 
-  #write(lines: readonly string[]): void {
-    if (this.#unwritten.length > 0) {
-      this.#unwritten.push(...lines);
-      return;
-    }
+  /** Throws what the file system throws. */
+  #writeOut(lines: QueuedLines): void {
     const first = this.#files.last + 1;
-    try {
-      this.#files.append(`${lines.join('\n')}\n`, lines.length, this.#options.durable);
-    } catch (error) {
-      this.#hold(lines, error);
-      return;
-    }
+    const bytes = lines.view();
+    this.#files.append(bytes, lines.count, this.#options.durable);
     this.#age.added(first, this.#options.clock.monotonicMs());
-    for (const [index, text] of lines.entries()) this.#shipper.remember({ sequence: first + index, text });
+    this.#shipper.remember(first, bytes, lines.count);
   }
 
   /** A full disk is no reason to lose what requests under way have cost: it is written as soon as there is room again. */
-  #hold(lines: readonly string[], error: unknown): void {
-    this.#unwritten = [...lines];
+  #hold(error: unknown): void {
+    this.#unwritten.addAll(this.#queued);
     this.#options.logger.fatal(
-      { reason: String(error), records: lines.length },
+      { reason: String(error), records: this.#unwritten.count },
       'The usage spool cannot be written: new requests are refused until it can',
     );
     this.#retryTimer ??= setInterval(() => this.#retryUnwritten(), RETRY_WRITE_MS);
   }
 
   #retryUnwritten(): void {
-    const lines = this.#unwritten;
-    if (lines.length === 0) return;
-    this.#unwritten = [];
-    this.#write(lines);
-    if (this.#unwritten.length > 0) return;
+    const records = this.#unwritten.count;
+    if (records === 0) return;
+    try {
+      this.#writeOut(this.#unwritten);
+    } catch {
+      // It was reported when it began.
+      return;
+    }
+    this.#unwritten.clear();
     clearInterval(this.#retryTimer);
     this.#retryTimer = undefined;
-    this.#options.logger.info({ records: lines.length }, 'The usage spool can be written again');
+    this.#options.logger.info({ records }, 'The usage spool can be written again');
   }
 }

@@ -2,12 +2,12 @@ import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
-import type { SpoolFiles, SpoolLine } from './spool-files.ts';
+import { type LineRun, RecentLines } from './recent-lines.ts';
+import type { SpoolFiles } from './spool-files.ts';
 
 const BATCH_LINES = 500;
 /** How far shipping may run ahead of what Postgres has committed. */
 const WINDOW_LINES = 20_000;
-const MEMORY_LINES = 20_000;
 const BUSY_INTERVAL_MS = 25;
 const IDLE_INTERVAL_MS = 250;
 /** After so long without progress what was shipped counts as lost and goes out again; the ingest skips repeats. */
@@ -23,8 +23,7 @@ export class UsageShipper {
   readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** The newest lines, so that a healthy spool is never read back from disk. */
-  readonly #recent: SpoolLine[] = [];
+  readonly #recent = new RecentLines();
   #confirmed: number;
   #shipped: number;
   #progressAtMs: number;
@@ -57,10 +56,9 @@ export class UsageShipper {
     this.#schedule(0);
   }
 
-  /** Tells the shipper of a line just appended, so that it need not be read back. */
-  remember(line: SpoolLine): void {
-    this.#recent.push(line);
-    if (this.#recent.length > MEMORY_LINES) this.#recent.splice(0, MEMORY_LINES / 2);
+  /** Tells the shipper of lines just appended, so that they need not be read back. */
+  remember(first: number, lines: Buffer, count: number): void {
+    this.#recent.add(first, lines, count);
   }
 
   /** Ships until everything is confirmed or `deadlineMs` is over, then stops. What is left is shipped by the next start. */
@@ -116,22 +114,20 @@ export class UsageShipper {
       this.#shipped - this.#confirmed < WINDOW_LINES
     ) {
       const batch = this.#nextBatch();
-      const last = batch.at(-1);
-      const first = batch[0];
-      if (first === undefined || last === undefined) return;
+      if (batch === undefined) return;
       await this.#link.client.xadd(
         redisKeys.usageStream,
         '*',
         'spool',
         this.#spoolId,
         'from',
-        first.sequence,
+        batch.first,
         'to',
-        last.sequence,
+        batch.last,
         'lines',
-        batch.map((line) => line.text).join('\n'),
+        batch.text,
       );
-      this.#shipped = last.sequence;
+      this.#shipped = batch.last;
     }
   }
 
@@ -148,17 +144,18 @@ export class UsageShipper {
     this.#confirmed = Math.min(confirmed, this.#files.last);
     this.#shipped = Math.max(this.#shipped, this.#confirmed);
     this.#progressAtMs = this.#clock.monotonicMs();
-    let drop = 0;
-    while (drop < this.#recent.length && (this.#recent[drop]?.sequence ?? 0) <= this.#confirmed) drop += 1;
-    this.#recent.splice(0, drop);
+    this.#recent.dropThrough(this.#confirmed);
     this.#files.trim(this.#confirmed);
   }
 
-  #nextBatch(): SpoolLine[] {
+  #nextBatch(): LineRun | undefined {
     const from = this.#shipped + 1;
-    const oldest = this.#recent[0];
-    if (oldest === undefined || oldest.sequence > from) return this.#files.read(from, BATCH_LINES);
-    const start = from - oldest.sequence;
-    return this.#recent.slice(start, start + BATCH_LINES);
+    const recent = this.#recent.take(from);
+    if (recent !== undefined) return recent;
+    const lines = this.#files.read(from, BATCH_LINES);
+    const last = lines.at(-1);
+    if (last === undefined) return undefined;
+    const text = Buffer.from(lines.map((line) => line.text).join('\n'));
+    return { first: from, last: last.sequence, text };
   }
 }

@@ -75,13 +75,13 @@ export class SpoolFiles {
   }
 
   /** Appends `count` whole lines in one write. Throws what the file system throws; then nothing was appended. */
-  append(lines: string, count: number, durable: boolean): void {
+  append(lines: Buffer, count: number, durable: boolean): void {
     const segment = this.#openSegment();
     const descriptor = this.#descriptor ?? -1;
     let written = 0;
     try {
-      written = writeSync(descriptor, lines);
-      if (written !== Buffer.byteLength(lines)) throw new Error('Short write to the usage spool');
+      written = writeSync(descriptor, lines, 0, lines.length);
+      if (written !== lines.length) throw new Error('Short write to the usage spool');
       if (durable) fdatasyncSync(descriptor);
     } catch (error) {
       // Half a line would run into the next one.

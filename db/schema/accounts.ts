@@ -33,8 +33,8 @@ export const accounts = pgTable(
     status: text('status', { enum: ['active', 'suspended'] })
       .notNull()
       .default('active'),
-    /** Who suspended it: a partner cannot end what an operator began. */
-    suspendedBy: text('suspended_by', { enum: ['operator', 'partner'] }),
+    /** Who or what suspended it: a partner cannot end what an operator or a disputed payment began. */
+    suspendedBy: text('suspended_by', { enum: ['operator', 'partner', 'dispute'] }),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
   },
   (table) => [
@@ -45,7 +45,7 @@ export const accounts = pgTable(
     index('accounts_partner_idx').on(table.partnerId, table.id),
     index('accounts_metadata_idx').using('gin', sql`${table.metadata} jsonb_path_ops`),
     check('accounts_status_known', sql`${table.status} in ('active', 'suspended')`),
-    check('accounts_suspended_by_known', sql`${table.suspendedBy} in ('operator', 'partner')`),
+    check('accounts_suspended_by_known', sql`${table.suspendedBy} in ('operator', 'partner', 'dispute')`),
     check('accounts_kind_known', sql`${table.kind} in ('customer', 'partner')`),
     check('accounts_partner_owns', sql`${table.kind} = 'customer' or ${table.partnerId} is null`),
     check('accounts_api_key_limit_positive', sql`${table.apiKeyLimit} > 0`),

@@ -24,6 +24,8 @@ export const billingProfiles = pgTable(
       .primaryKey()
       .references(() => accounts.id),
     stripeCustomerId: text('stripe_customer_id'),
+    /** Receipts of the account so far: they are numbered without gaps. */
+    receiptCount: integer('receipt_count').notNull().default(0),
     /** Printed on receipts and statements. */
     companyName: text('company_name'),
     taxId: text('tax_id'),
@@ -94,6 +96,8 @@ export const topUps = pgTable(
     creditCents: integer('credit_cents').notNull(),
     feeCents: integer('fee_cents').notNull(),
     savedCardId: uuid('saved_card_id').references(() => savedCards.id),
+    /** On the Checkout page: whether the customer agreed that the card is kept. */
+    saveCard: boolean('save_card').notNull().default(false),
     stripeSessionId: text('stripe_session_id'),
     stripePaymentIntentId: text('stripe_payment_intent_id'),
     /** How it was paid: `card` or `alipay`; known once it was. */
@@ -190,6 +194,10 @@ export const disputes = pgTable(
       .references(() => topUps.id),
     stripeDisputeId: text('stripe_dispute_id').notNull(),
     amountCents: integer('amount_cents').notNull(),
+    /** The part of it that was taken off the balance; the rest concerns the fee. */
+    creditCents: integer('credit_cents').notNull().default(0),
+    /** Whether the account was suspended for it: then winning lifts that again. */
+    suspendsAccount: boolean('suspends_account').notNull().default(false),
     status: text('status', { enum: ['open', 'won', 'lost'] })
       .notNull()
       .default('open'),

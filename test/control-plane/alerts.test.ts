@@ -33,8 +33,8 @@ afterAll(async () => {
 });
 
 function startWatch(): SpendingWatch {
-  const { sql, redis } = hooks.api;
-  return new SpendingWatch({ sql, redis, clock: systemClock, logger: pino({ level: 'silent' }) });
+  const { database, sql, redis } = hooks.api;
+  return new SpendingWatch({ database, sql, redis, clock: systemClock, logger: pino({ level: 'silent' }) });
 }
 
 interface Team {
@@ -90,11 +90,14 @@ async function told(endpoint: MadeEndpoint, count: number) {
 
 /** Lets whatever would still come, come: a second event that is known to follow everything before it. */
 async function flush(endpoint: MadeEndpoint, before: number): Promise<void> {
-  await vi.waitFor(async () => {
-    const [row] = await hooks.api.sql<{ count: number }[]>`
-      select count(*)::int as count from account_notices where sent_at is null and given_up_at is null`;
-    expect(row?.count).toBe(0);
-  });
+  await vi.waitFor(
+    async () => {
+      const [row] = await hooks.api.sql<{ count: number }[]>`
+        select count(*)::int as count from queued_mails where status = 'waiting'`;
+      expect(row?.count).toBe(0);
+    },
+    { timeout: 15_000, interval: 50 },
+  );
   await hooks.api.mutate('webhookEndpointTest', { webhookEndpointId: endpoint.id }, '');
   await hooks.receiver.heard(endpoint.path, before + 1);
 }

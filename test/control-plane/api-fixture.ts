@@ -74,6 +74,7 @@ export async function startTestApi(
     development?: boolean;
     strictSignIn?: boolean;
     costPerMinute?: number;
+    apiTimeoutMs?: number;
     billing?: BillingSettings;
   } = {},
 ): Promise<TestApi> {
@@ -94,7 +95,7 @@ export async function startTestApi(
   const mails: Mail[] = [];
   const mailbox: Mailbox = {
     post: (mail) => void mails.push(mail),
-    deliver: async (mail) => void mails.push(mail),
+    send: async (mail) => void mails.push(mail),
     close: async () => undefined,
   };
   const webhookFetcher = new GuardedFetcher({ trustedAddresses: ['127.0.0.1'] });
@@ -125,6 +126,7 @@ export async function startTestApi(
       rateLimiter,
       signIn,
       costPerMinute: options.costPerMinute ?? 10_000_000,
+      apiTimeoutMs: options.apiTimeoutMs ?? 60_000,
       ...payments.resources,
     },
     {

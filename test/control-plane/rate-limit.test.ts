@@ -35,7 +35,22 @@ describe('the cost of a request', () => {
     expect(plain).toMatchObject({ requested: 10, limitPerMinute: COST_PER_MINUTE });
     const page = await costOf(`{ apiKeys(first: 30, accountId: "${accountId}") { nodes { id } } }`);
     expect(page.requested).toBe(40);
-    expect(page.remaining).toBe(plain.remaining - 40);
+    expect(page.actual).toBe(10);
+    expect(page.remaining).toBe(plain.remaining - 10);
+  }, 40_000);
+
+  it('is in the end that of the objects it returned, and nothing where it was refused', async () => {
+    await beginningOfWindow();
+    const { accountId, managementToken: token } = await tenant();
+    await api.sql`
+      insert into api_keys (id, account_id, name, digest, start, last4, rpm_limit, tpm_limit)
+      select uuidv7(), ${accountId.slice(5)}::uuid, 'Key', gen_random_uuid()::text, 'cm-abc', 'wxyz', 1, 1
+      from generate_series(1, 3)`;
+    const page = (first: number) =>
+      `{ apiKeys(first: ${first}, accountId: "${accountId}") { nodes { id } } }`;
+    expect((await api.call(page(100), { token })).status).toBe(200);
+    expect((await api.call(page(120), { token })).status).toBe(429);
+    expect((await api.call(page(100), { token })).status).toBe(200);
   }, 40_000);
 
   it('is refused with 429 when the minute is spent, to this caller alone', async () => {

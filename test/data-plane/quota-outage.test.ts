@@ -228,7 +228,7 @@ describe('after Redis was wiped', () => {
       JSON.stringify({ accountId: config.accountId, apiKeyId: config.id, costNano, budgetPeriod });
     const lines = [line(key, '30', 'none'), 'torn', line(key, '12'), line(counted, '50'), line(counted, '0')];
     const files = new SpoolFiles(folder, 1_000_000);
-    files.append(`${lines.join('\n')}\n`, lines.length, false);
+    files.append(Buffer.from(`${lines.join('\n')}\n`), lines.length, false);
     const spool = mintTestId();
     for (const each of [key, counted]) await processes.fund(each, 100n);
     await processes.redis.hset(redisKeys.wallet(counted.config.accountId), {

@@ -81,12 +81,12 @@ describe('spool files', () => {
   it('forget a torn last line and number the next record right after the last whole one', () => {
     const path = directory();
     const files = new SpoolFiles(path, 1_000);
-    files.append('{"a":1}\n{"a":2}\n', 2, false);
+    files.append(Buffer.from('{"a":1}\n{"a":2}\n'), 2, false);
     files.close();
     appendFileSync(join(path, readdirSync(path)[0] ?? ''), '{"a":3');
     const reopened = new SpoolFiles(path, 1_000);
     expect(reopened.last).toBe(2);
-    reopened.append('{"a":4}\n', 1, false);
+    reopened.append(Buffer.from('{"a":4}\n'), 1, false);
     expect(reopened.read(1, 10)).toEqual([
       { sequence: 1, text: '{"a":1}' },
       { sequence: 2, text: '{"a":2}' },
@@ -96,7 +96,7 @@ describe('spool files', () => {
 
   it('delete only segments that Postgres has whole, and keep counting after that', () => {
     const files = new SpoolFiles(directory(), 10);
-    for (let index = 1; index <= 4; index += 1) files.append(`{"line":${index}}\n`, 1, false);
+    for (let index = 1; index <= 4; index += 1) files.append(Buffer.from(`{"line":${index}}\n`), 1, false);
     files.trim(3);
     expect(files.first).toBe(4);
     expect(files.read(1, 10).map((line) => line.sequence)).toEqual([4]);
@@ -146,7 +146,7 @@ describe('the way of a record from spool to ledger', () => {
       // A process id that cannot be alive, as a kill -9 leaves it.
       writeFileSync(join(directory, 'owner'), '999999999 1');
       const files = new SpoolFiles(directory, 1_000);
-      files.append(`${JSON.stringify(records[index])}\n`, 1, false);
+      files.append(Buffer.from(`${JSON.stringify(records[index])}\n`), 1, false);
       files.close();
     }
     const ingest = await startIngest();

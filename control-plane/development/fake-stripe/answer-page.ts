@@ -1,4 +1,4 @@
-import type { ApiSurroundings } from './api-routes.ts';
+import type { ApiSurroundings } from './api-answer.ts';
 import { checkoutPage, confirmationPage, messagePage } from './checkout-pages.ts';
 import { type FormObject, textAt } from './form-body.ts';
 

@@ -1,3 +1,4 @@
+import { NO_EVIDENCE, SESSION_DEFAULTS } from './object-defaults.ts';
 import type {
   BookedDispute,
   BookedIntent,
@@ -148,9 +149,11 @@ function nextAction(intent: BookedIntent, baseUrl: string) {
 export function sessionObject(session: BookedSession, baseUrl: string) {
   const total = session.lines.reduce((sum, line) => sum + line.amount, 0);
   return {
+    ...SESSION_DEFAULTS,
     id: session.id,
     object: 'checkout.session',
     adaptive_pricing: { enabled: true },
+    allowed_payment_method_types: ['card', 'alipay'],
     amount_subtotal: total,
     amount_total: total,
     automatic_tax: { enabled: false, liability: null, provider: null, status: null },
@@ -164,6 +167,9 @@ export function sessionObject(session: BookedSession, baseUrl: string) {
     metadata: session.metadata,
     mode: 'payment',
     payment_intent: session.intent,
+    payment_method_options: session.keepsCard
+      ? { card: { request_three_d_secure: 'automatic', setup_future_usage: 'off_session' } }
+      : {},
     payment_method_types: ['card', 'alipay'],
     payment_status: session.paymentStatus,
     status: session.status,
@@ -206,9 +212,16 @@ export function disputeObject(book: StripeBook, dispute: BookedDispute) {
     created: dispute.createdS,
     currency: 'usd',
     enhanced_eligibility_types: [],
-    evidence: {},
-    evidence_details: { due_by: null, has_evidence: false, past_due: false, submission_count: 0 },
-    intended_submission_method: null,
+    evidence: NO_EVIDENCE,
+    evidence_details: {
+      due_by: null,
+      enhanced_eligibility: {},
+      has_evidence: false,
+      past_due: false,
+      submission_count: 0,
+      submission_method: 'not_submitted',
+    },
+    intended_submission_method: 'not_submitted',
     is_charge_refundable: false,
     livemode: false,
     metadata: {},

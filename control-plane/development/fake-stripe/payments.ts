@@ -107,14 +107,20 @@ export class Payments {
     else this.#decline(intent, DECLINES.unconfirmed);
   }
 
+  /** The shop gives a payment up. False: it is too late for that. */
+  cancel(intent: BookedIntent): boolean {
+    if (intent.status === 'succeeded' || intent.status === 'canceled' || intent.status === 'processing')
+      return false;
+    intent.status = 'canceled';
+    this.#tell('payment_intent.canceled', this.#show(intent));
+    return true;
+  }
+
   expire(session: BookedSession): void {
     if (session.status !== 'open') return;
     session.status = 'expired';
     const intent = session.intent === null ? undefined : this.#book.intents[session.intent];
-    if (intent !== undefined && intent.status !== 'succeeded') {
-      intent.status = 'canceled';
-      this.#tell('payment_intent.canceled', this.#show(intent));
-    }
+    if (intent !== undefined) this.cancel(intent);
     this.#tell('checkout.session.expired', sessionObject(session, this.#baseUrl()));
   }
 

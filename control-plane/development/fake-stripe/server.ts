@@ -1,19 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import Stripe from 'stripe';
 import { systemClock } from '#shared/clock.ts';
 import { answerPage, type PageAnswer } from './answer-page.ts';
-import {
-  API_ROUTES,
-  type ApiAnswer,
-  type ApiRoute,
-  type ApiSurroundings,
-  invalidRequest,
-} from './api-routes.ts';
+import { type ApiAnswer, type ApiSurroundings, invalidRequest, refusal } from './api-answer.ts';
+import { type ApiRoute, findRoute } from './api-routes.ts';
 import { type FormObject, readForm } from './form-body.ts';
+import { NetworkTrouble, type Trouble } from './network-trouble.ts';
 import { Payments } from './payments.ts';
 import { StripeBook } from './stripe-book.ts';
-import { WebhookSender } from './webhook-sender.ts';
+import { eventObject, WebhookSender } from './webhook-sender.ts';
 
 export interface FakeStripeOptions {
   readonly port: number;
@@ -23,8 +21,15 @@ export interface FakeStripeOptions {
   readonly webhookSecret: string;
   /** Where the book is kept; `null`: in memory. */
   readonly bookFile: string | null;
-  /** Says what is wrong with the parameters of a request, by the published schema; development has no schema. */
-  readonly checkParameters?: (typeName: string, form: FormObject) => readonly string[];
+  /** Checks by the published schema; development has no schema. */
+  readonly check?: PublishedCheck;
+}
+
+export interface PublishedCheck {
+  /** Says what is wrong with the parameters of a request. */
+  parameters(route: ApiRoute, form: FormObject): readonly string[];
+  /** Takes note of each object that is answered or sent with an event. */
+  object(value: unknown): void;
 }
 
 export interface FakeStripe {
@@ -32,6 +37,8 @@ export interface FakeStripe {
   readonly book: StripeBook;
   readonly payments: Payments;
   readonly webhooks: WebhookSender;
+  /** What is to go wrong with requests to come. */
+  readonly trouble: NetworkTrouble;
   close(): Promise<void>;
 }
 
@@ -47,17 +54,21 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     book,
     nowS,
     () => url,
-    (event) => webhooks.send(event),
+    (event) => {
+      options.check?.object(eventObject(event));
+      webhooks.send(event);
+    },
   );
+  const trouble = new NetworkTrouble();
   const api = { book, payments, nowS, baseUrl: () => url };
   const server = createServer((request, response) => {
     void readBody(request).then(
-      (body) => {
+      async (body) => {
         const place = new URL(request.url ?? '/', 'http://localhost');
         if (place.pathname.startsWith('/v1/')) {
-          const answer = answerApi(api, options, request, place, body);
+          const answer = await answerApi(api, { ...options, trouble }, request, place, body);
           book.changed();
-          return sendJson(response, answer);
+          return answer === undefined ? response.destroy() : sendJson(response, answer);
         }
         sendPage(response, answerPage(api, request.method === 'POST', place, readForm(body)));
         book.changed();
@@ -76,6 +87,7 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
     book,
     payments,
     webhooks,
+    trouble,
     close: async () => {
       webhooks.stop();
       book.save();
@@ -85,30 +97,66 @@ export async function startFakeStripe(options: FakeStripeOptions): Promise<FakeS
   };
 }
 
-function answerApi(
+/** Answers a request of the API; `undefined`: the connection is to be closed without an answer. */
+async function answerApi(
   api: ApiSurroundings,
-  options: FakeStripeOptions,
+  options: FakeStripeOptions & { readonly trouble: NetworkTrouble },
   request: IncomingMessage,
   place: URL,
   body: string,
-): ApiAnswer {
-  if (request.headers.authorization !== `Bearer ${options.secretKey}`)
-    return { status: 401, body: { error: { type: 'invalid_request_error', message: 'Invalid API Key.' } } };
-  const matches = (route: ApiRoute) => route.method === request.method && route.path.test(place.pathname);
-  const route = API_ROUTES.find(matches);
-  if (route === undefined)
-    return { status: 404, body: { error: { type: 'invalid_request_error', message: 'Unrecognized URL.' } } };
+): Promise<ApiAnswer | undefined> {
+  const refused = checkHeaders(options, request);
+  if (refused !== undefined) return refused;
+  const found = findRoute(request.method, place.pathname);
+  if (found === undefined)
+    return refusal(404, `Unrecognized request URL (${request.method}: ${place.pathname}).`);
+  const { route, id } = found;
   const form = readForm(request.method === 'GET' ? place.search.slice(1) : body);
-  const problems = route.parameters ? (options.checkParameters?.(route.parameters, form) ?? []) : [];
+  const unknown = Object.keys(form).find((name) => !route.accepts.includes(name));
+  if (unknown !== undefined)
+    return refusal(400, `Received unknown parameter: ${unknown}`, {
+      code: 'parameter_unknown',
+      param: unknown,
+    });
+  const problems = options.check?.parameters(route, form) ?? [];
   if (problems.length > 0) return invalidRequest(problems.join('; '));
-  const id = route.path.exec(place.pathname)?.[1] ?? '';
+  const trouble = options.trouble.next(place.pathname);
+  if (trouble?.kind === 'reset') return undefined;
+  if (trouble?.kind === 'status')
+    return { status: trouble.status, body: { error: { type: 'api_error', message: 'Something failed.' } } };
   const key = request.headers['idempotency-key'];
-  if (request.method === 'GET' || typeof key !== 'string') return route.handle(api, form, id);
-  return replayed(api.book, key, `${place.pathname} ${body}`, () => route.handle(api, form, id));
+  const handle = () => route.handle(api, form, id);
+  const answer =
+    request.method === 'GET' || typeof key !== 'string'
+      ? handle()
+      : await replayed(api.book, key, `${place.pathname} ${body}`, handle, trouble);
+  if (answer.status === 200) options.check?.object(answer.body);
+  return trouble?.kind === 'answer_lost' ? undefined : answer;
 }
 
-/** The same key gets the same answer; with other parameters it is an error. */
-function replayed(book: StripeBook, key: string, request: string, handle: () => ApiAnswer): ApiAnswer {
+function checkHeaders(
+  options: FakeStripeOptions,
+  { headers, method }: IncomingMessage,
+): ApiAnswer | undefined {
+  if (headers.authorization !== `Bearer ${options.secretKey}`)
+    return refusal(401, 'Invalid API Key provided.');
+  if (headers['stripe-version'] !== Stripe.API_VERSION)
+    return refusal(400, `Invalid Stripe API version: ${String(headers['stripe-version'])}`);
+  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false;
+  return method === 'POST' && !form ? refusal(400, 'Send the parameters form-encoded.') : undefined;
+}
+
+/** Keys of requests that are being answered. */
+const underWay = new Set<string>();
+
+/** The same key gets the same answer; with other parameters, or while the first is under way, it is an error. */
+async function replayed(
+  book: StripeBook,
+  key: string,
+  request: string,
+  handle: () => ApiAnswer,
+  trouble: Trouble | undefined,
+): Promise<ApiAnswer> {
   const digest = createHash('sha256').update(request).digest('base64url');
   const known = book.replays[key];
   if (known !== undefined && known.request !== digest) {
@@ -116,9 +164,22 @@ function replayed(book: StripeBook, key: string, request: string, handle: () => 
     return { status: 400, body: { error: { type: 'idempotency_error', message } } };
   }
   if (known !== undefined) return { status: known.status, body: JSON.parse(known.body) };
-  const answer = handle();
-  book.replays[key] = { request: digest, status: answer.status, body: JSON.stringify(answer.body) };
-  return answer;
+  if (underWay.has(key)) {
+    const message = 'There is currently another in-progress request using this idempotency key.';
+    return {
+      status: 409,
+      body: { error: { type: 'idempotency_error', code: 'idempotency_key_in_use', message } },
+    };
+  }
+  underWay.add(key);
+  try {
+    if (trouble?.kind === 'slow') await delay(trouble.delayMs);
+    const answer = handle();
+    book.replays[key] = { request: digest, status: answer.status, body: JSON.stringify(answer.body) };
+    return answer;
+  } finally {
+    underWay.delete(key);
+  }
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

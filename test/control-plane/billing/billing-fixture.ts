@@ -8,14 +8,14 @@ import { startJobs } from '#control-plane/jobs/start-jobs.ts';
 import { choosePort } from '#control-plane/supervisor/network-ports.ts';
 import { testRedisUrl } from '#test/setup/test-backends.ts';
 import { startTestApi, type TestApi } from '../api-fixture.ts';
-import { publishedParameterCheck } from './stripe-schema.ts';
+import { publishedStripeSchema } from './stripe-schema.ts';
 
 export interface BillingFixture {
   readonly api: TestApi;
   readonly stripe: FakeStripe;
   readonly settings: BillingSettings;
-  /** What is wrong with requests that were sent to Stripe, by its published types; empty without the types. */
-  readonly badRequests: readonly string[];
+  /** What is wrong with requests to the stand-in and with its answers and events, by Stripe's published types. */
+  readonly schemaProblems: readonly string[];
   openAccount(): Promise<string>;
   /** Begins a top-up on the Checkout page; returns it and its session in the stand-in's book. */
   checkout(
@@ -63,22 +63,28 @@ export async function startBilling(
     refundWindowDays: 14,
     dailyAccountLimitCents: 1_000_000,
     dailyCardLimit: 1_000,
+    disputeSuspendsAccount: false,
+    operatorMail: ['operator@example.com'],
+    seller: ['CrossModel GmbH', 'Example Street 1, Berlin', 'VAT DE000000000'],
     ...changes,
   };
   const api = await startTestApi({ billing: settings });
-  const badRequests: string[] = [];
-  const check = publishedParameterCheck();
+  const schemaProblems: string[] = [];
+  const schema = publishedStripeSchema();
   const stripe = await startFakeStripe({
     port,
     secretKey: settings.stripeSecretKey,
     webhookUrl: new URL('/webhooks/stripe', api.url).href,
     webhookSecret: settings.stripeWebhookSecret,
     bookFile: null,
-    ...(check && {
-      checkParameters: (typeName, form) => {
-        const problems = check(typeName, form);
-        badRequests.push(...problems);
-        return problems;
+    ...(schema && {
+      check: {
+        parameters: (route, form) => {
+          const problems = schema.parameters(route, form);
+          schemaProblems.push(...problems);
+          return problems;
+        },
+        object: (value) => void schemaProblems.push(...schema.object(value)),
       },
     }),
   });
@@ -122,7 +128,7 @@ export async function startBilling(
     api,
     stripe,
     settings,
-    badRequests,
+    schemaProblems,
     openAccount,
     checkout,
     settled,
@@ -161,6 +167,7 @@ export async function startBilling(
       await jobs?.close();
       await stripe.close();
       await api.close();
+      expect(schemaProblems).toEqual([]);
     },
   };
 }

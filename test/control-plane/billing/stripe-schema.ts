@@ -1,42 +1,94 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Ajv } from 'ajv';
+import Stripe from 'stripe';
+import type { ApiRoute } from '#control-plane/development/fake-stripe/api-routes.ts';
 import type { FormObject } from '#control-plane/development/fake-stripe/form-body.ts';
 import { sharedMaterialFolder } from '#test/setup/settings.ts';
+import { type Definitions, type TypeSchema, typeProblems } from './type-check.ts';
 
-interface TypeSchema {
-  properties?: Record<string, unknown>;
-  additionalProperties?: unknown;
+interface Operation {
+  readonly parameters?: readonly {
+    readonly in: string;
+    readonly name: string;
+    readonly schema: TypeSchema;
+  }[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: TypeSchema }> };
 }
 
-/** Checks the parameters of a request against the types that Stripe publishes for the API version we use. */
-export type ParameterCheck = (typeName: string, form: FormObject) => readonly string[];
+/** What Stripe publishes: the types of the version we use, and an older description of what the types leave out. */
+export interface StripeSchema {
+  /** What is wrong with the parameters of a request; empty when nothing is. */
+  parameters(route: Pick<ApiRoute, 'method' | 'path' | 'parameters'>, form: FormObject): readonly string[];
+  /** What is wrong with an object that the API answers or an event carries. */
+  object(value: unknown): readonly string[];
+}
 
-let check: ParameterCheck | undefined;
+const OBJECT_TYPES: Readonly<Record<string, string>> = {
+  customer: 'Customer',
+  payment_intent: 'PaymentIntent',
+  payment_method: 'PaymentMethod',
+  'checkout.session': 'Checkout.Session',
+  refund: 'Refund',
+  dispute: 'Dispute',
+};
+
+let schema: StripeSchema | undefined;
 
 /** `undefined` where the published types are not at hand. */
-export function publishedParameterCheck(): ParameterCheck | undefined {
+export function publishedStripeSchema(): StripeSchema | undefined {
   const folder = sharedMaterialFolder();
   if (folder === undefined) return undefined;
-  check ??= compileCheck(path.join(folder, 'specs', 'stripe', 'types-2026-10-28.schema.json'));
-  return check;
+  schema ??= readSchema(path.join(folder, 'specs', 'stripe'));
+  return schema;
 }
 
-function compileCheck(file: string): ParameterCheck {
-  const schema = JSON.parse(readFileSync(file, 'utf8')) as { definitions: Record<string, TypeSchema> };
-  // The types come from TypeScript, where a parameter that does not exist is an error too.
-  for (const [name, type] of Object.entries(schema.definitions))
-    if (name.includes('Params') && type.properties && type.additionalProperties === undefined)
-      type.additionalProperties = false;
-  // A form has only texts: numbers and booleans are written as they are read.
-  const ajv = new Ajv({ strict: false, coerceTypes: true, allErrors: true });
-  ajv.addSchema(schema, 'stripe');
-  return (typeName, form) => {
-    const validate = ajv.getSchema(`stripe#/definitions/${typeName}`);
-    if (validate === undefined) return [`The published types have no ${typeName}`];
-    if (validate(structuredClone(form))) return [];
-    return (validate.errors ?? []).map(
-      (error) => `${error.instancePath} ${error.message ?? ''} ${JSON.stringify(error.params)}`,
-    );
+function readSchema(folder: string): StripeSchema {
+  const read = (file: string) => JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+  const types: { definitions: Definitions } = read('types-2026-10-28.schema.json');
+  for (const type of Object.values(types.definitions)) makeStrict(type);
+  const older: { paths: Record<string, Record<string, Operation>> } = read('openapi-2023-08-16.json');
+  const { definitions } = types;
+  const named = (name: string): TypeSchema => ({ $ref: `#/definitions/${name}` });
+  const typed = (name: string, value: unknown) =>
+    typeProblems({ definitions, fromForm: false }, named(name), value, name);
+  const object = (value: unknown): readonly string[] => {
+    const { object: kind, data, type, api_version: version } = value as Record<string, unknown>;
+    if (kind === 'list') return (data as unknown[]).flatMap(object);
+    if (kind !== 'event') return typed(OBJECT_TYPES[String(kind)] ?? String(kind), value);
+    return [
+      ...typed('WebhookEndpointCreateParams.EnabledEvent', type),
+      ...(version === Stripe.API_VERSION ? [] : [`The event says version ${String(version)}`]),
+      ...object((data as { object: unknown }).object),
+    ];
+  };
+  return {
+    object,
+    parameters: ({ method, path: place, parameters }, form) => {
+      const wanted =
+        parameters === undefined
+          ? olderParameters(older.paths[place]?.[method.toLowerCase()], method)
+          : named(parameters);
+      if (wanted === undefined) return [`Nothing is published about ${method} ${place}`];
+      return typeProblems({ definitions, fromForm: true }, wanted, form, parameters ?? place);
+    },
+  };
+}
+
+/** In TypeScript a member that does not exist is an error too, and "or any other string" is only advice for editors. */
+function makeStrict(type: TypeSchema): void {
+  if (type.properties && type.additionalProperties === undefined) type.additionalProperties = false;
+  const listed = type.anyOf?.filter((each) => !JSON.stringify(each).includes('/OtherString"'));
+  if (listed?.some((each) => JSON.stringify(each).includes('"const"'))) type.anyOf = listed;
+}
+
+function olderParameters(operation: Operation | undefined, method: string): TypeSchema | undefined {
+  if (operation === undefined) return undefined;
+  const inBody = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+  if (method === 'POST') return inBody ?? { additionalProperties: false };
+  const inQuery = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+  return {
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(inQuery.map((parameter) => [parameter.name, parameter.schema])),
   };
 }

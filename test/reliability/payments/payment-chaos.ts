@@ -75,7 +75,7 @@ export async function runPaymentChaos({ payments, kills, seed, say }: PaymentCha
       expect(Number(await billing.balanceOf(accountId)), accountId).toBeCloseTo(cents / 100, 9);
     }
     await expectBalancedLedger(billing.api.sql);
-    expect(billing.badRequests).toEqual([]);
+    expect(billing.schemaProblems).toEqual([]);
   } finally {
     await workers.stop();
     await billing.close();

@@ -1,13 +1,13 @@
-import type { NoticeKind } from './record-notices.ts';
-
+/** Every kind of mail about an account's money and limits. */
+export type AlertKind = 'balance_low' | 'spend_limit' | 'webhook_endpoint_disabled';
 type Data = Readonly<Record<string, string>>;
 
-interface NoticeText {
+interface AlertText {
   readonly subject: string;
   readonly text: string;
 }
 
-const TEXTS: Readonly<Record<NoticeKind, (account: string, data: Data) => NoticeText>> = {
+const TEXTS: Readonly<Record<AlertKind, (account: string, data: Data) => AlertText>> = {
   balance_low: (account, { balanceUsd, thresholdUsd }) => ({
     subject: 'The balance of your CrossModel account is low',
     text: `The balance of the account "${account}" is ${balanceUsd} USD, below the ${thresholdUsd} USD at which you asked to be warned. Requests are refused once it is spent.\n\nYou are warned again after the balance has been at or above that amount.`,
@@ -31,11 +31,8 @@ const TEXTS: Readonly<Record<NoticeKind, (account: string, data: Data) => Notice
   }),
 };
 
-/** The mail of a notice. `undefined` for a kind that this version does not know. */
-export function noticeText(kind: string, account: string, data: Data): NoticeText | undefined {
-  const known = Object.entries(TEXTS).find(([name]) => name === kind)?.[1];
-  if (known === undefined) return undefined;
-  const { subject, text } = known(account, data);
+export function alertText(kind: AlertKind, account: string, data: Data): AlertText {
+  const { subject, text } = TEXTS[kind](account, data);
   const ending = 'You get this mail as a member of the account; `alertMailSet` of the API switches it off.';
   return { subject, text: `${text}\n\n${ending}\n` };
 }
