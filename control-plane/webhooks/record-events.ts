@@ -54,9 +54,10 @@ async function insertDeliveries(
   heard: readonly { event_id: string; endpoint_id: string; account_id: string }[],
 ): Promise<string[]> {
   const rows = heard.map((row) => ({ id: mintId(), ...row }));
+  // The column rounds to milliseconds; rounded up, it would not be due yet when the word of it arrives.
   await tx.execute(sql`
     insert into webhook_deliveries (id, event_id, endpoint_id, account_id, next_attempt_at)
-    select id, event_id, endpoint_id, account_id, now()
+    select id, event_id, endpoint_id, account_id, date_trunc('milliseconds', now())
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
       as delivery (id uuid, event_id uuid, endpoint_id uuid, account_id uuid)`);
   await wakeDelivery(

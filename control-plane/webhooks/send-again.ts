@@ -36,7 +36,12 @@ export async function replayDelivery(
   if (endpoint?.status !== 'enabled') return refused([DISABLED]);
   await tx
     .update(webhookDeliveries)
-    .set({ status: 'pending', attempts: 0, nextAttemptAt: sql`now()`, finishedAt: null })
+    .set({
+      status: 'pending',
+      attempts: 0,
+      nextAttemptAt: sql`date_trunc('milliseconds', now())`,
+      finishedAt: null,
+    })
     .where(eq(webhookDeliveries.id, webhookDeliveryId));
   await wakeDelivery(tx, [delivery.endpointId]);
   return succeeded({ webhookDeliveryId });

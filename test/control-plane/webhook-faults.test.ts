@@ -40,7 +40,7 @@ async function waiting(url?: string): Promise<MadeEndpoint> {
 
 async function makeDue(endpoint: MadeEndpoint): Promise<void> {
   await hooks.api.sql`
-    update webhook_deliveries set next_attempt_at = now(), claimed_until = null
+    update webhook_deliveries set next_attempt_at = now() - interval '1 ms', claimed_until = null
     where endpoint_id = ${uuidOf(endpoint)} and status = 'pending'`;
 }
 
