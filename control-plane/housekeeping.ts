@@ -7,6 +7,7 @@ import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
 import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
+import { forgetOldBudgets } from './usage/forget-old-budgets.ts';
 import { forgetOldEvents } from './webhooks/forget-deliveries.ts';
 
 const ROUND_MS = 3_600_000;
@@ -22,7 +23,8 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of sealed answers whose day is over, and of old mails and webhook events; every half minute the expiry of promotional credit.
+ * their retention, of budgets of periods long past, of sealed answers whose day is over, of old mails and webhook events; every
+ * half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -34,8 +36,9 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const answers = await forgetExpiredAnswers(database);
     const events = await forgetOldEvents(database);
     const mails = await forgetOldMails(database);
-    if (partitions.length + dropped.length + answers + events + mails > 0)
-      logger.info({ partitions, dropped, answers, events, mails }, 'Housekeeping is done');
+    const budgets = await forgetOldBudgets(sql, clock.nowMs());
+    if (partitions.length + dropped.length + answers + events + mails + budgets > 0)
+      logger.info({ partitions, dropped, answers, events, mails, budgets }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

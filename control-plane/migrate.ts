@@ -18,6 +18,7 @@ export async function migrateDatabase(databaseUrl: string): Promise<void> {
   const client = postgres(databaseUrl, {
     max: 1,
     connect_timeout: CONNECT_TIMEOUT_S,
+    fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: 'crossmodel-migrate' },
   });

@@ -74,7 +74,12 @@ async function prepareDemo(
 async function waitForPostgres(databaseUrl: string): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + POSTGRES_WAIT_MS;
   for (;;) {
-    const client = postgres(databaseUrl, { max: 1, connect_timeout: 2, onnotice: () => undefined });
+    const client = postgres(databaseUrl, {
+      max: 1,
+      connect_timeout: 2,
+      fetch_types: false,
+      onnotice: () => undefined,
+    });
     try {
       await client`select 1`;
       return;

@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { ARRAY_TYPES } from './array-types.ts';
 import { TransactionConnections } from './transaction.ts';
 
 /** Drizzle changes how its client parses timestamps, so batch writes and LISTEN use a plain client of their own. */
@@ -23,11 +24,13 @@ export function openDatabase(
   url: string,
   options: { max: number; applicationName: string; statementTimeoutMs?: number },
 ): DatabaseClients {
-  const settings: postgres.Options<Record<string, never>> = {
+  const settings: Settings = {
     max: options.max,
     connect_timeout: CONNECT_TIMEOUT_S,
     idle_timeout: IDLE_TIMEOUT_S,
     onnotice: () => undefined,
+    fetch_types: false,
+    types: { ...ARRAY_TYPES },
     connection: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
@@ -47,10 +50,7 @@ export function openDatabase(
 }
 
 /** A pool for single statements, whose `begin` runs on as many connections of their own; see `transaction.ts`. */
-function openClient(
-  url: string,
-  settings: postgres.Options<Record<string, never>>,
-): { client: Sql; close(): Promise<void> } {
+function openClient(url: string, settings: Settings): { client: Sql; close(): Promise<void> } {
   const client = postgres(url, settings);
   const transactions = new TransactionConnections((onclose) => {
     const single = postgres(url, { ...settings, max: 1, onclose });
@@ -70,4 +70,5 @@ function openClient(
   };
 }
 
+type Settings = postgres.Options<Record<string, postgres.PostgresType>>;
 type TransactionBody = (tx: postgres.TransactionSql) => unknown;

@@ -180,7 +180,12 @@ async function untilServerAccepts(dataFolder: string, pid: number, signal: Abort
 
 /** Creates our database in a new cluster; harmless when it is there. */
 async function ensureDatabase(url: string): Promise<void> {
-  const sql = postgres(url.replace(/[^/]*$/, 'postgres'), { max: 1, connect_timeout: 5 });
+  const sql = postgres(url.replace(/[^/]*$/, 'postgres'), {
+    max: 1,
+    connect_timeout: 5,
+    // Otherwise the driver ends this process when Postgres is killed right after the connection was made.
+    fetch_types: false,
+  });
   try {
     const found = await sql`select 1 from pg_database where datname = ${DATABASE}`;
     if (found.length === 0) await sql.unsafe(`create database ${DATABASE}`);

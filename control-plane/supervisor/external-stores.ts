@@ -31,7 +31,13 @@ async function withPatience<Result>(patienceMs: number, attempt: () => Promise<R
 export async function checkDatabase(url: string, patienceMs: number): Promise<void> {
   try {
     await withPatience(patienceMs, async () => {
-      const sql = postgres(url, { max: 1, connect_timeout: CONNECT_TIMEOUT_S, onnotice: () => undefined });
+      const sql = postgres(url, {
+        max: 1,
+        connect_timeout: CONNECT_TIMEOUT_S,
+        onnotice: () => undefined,
+        // Otherwise the driver ends this process when Postgres goes away right after the connection was made.
+        fetch_types: false,
+      });
       try {
         const [row] = await sql<{ server_version_num: string }[]>`show server_version_num`;
         if (Number(row?.server_version_num) < OLDEST_POSTGRES) {

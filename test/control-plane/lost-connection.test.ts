@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sql as query } from 'drizzle-orm';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,18 +15,21 @@ async function endSessionOf(pid: number): Promise<void> {
   await bystander.sql`select pg_terminate_backend(${pid})`;
 }
 
+const EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
+
 /** What the driver throws outside of any promise; without anybody listening it would end the process. */
 async function strayErrorsDuring(body: () => Promise<void>): Promise<unknown[]> {
   const stray: unknown[] = [];
-  const listeners = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', (error) => stray.push(error));
+  const before = EVENTS.map((event) => ({ event, listeners: process.rawListeners(event) }));
+  for (const event of EVENTS) process.removeAllListeners(event).on(event, (error) => stray.push(error));
   try {
     await body();
     for (let turn = 0; turn < 20; turn += 1) await nextTurn();
   } finally {
-    process.removeAllListeners('uncaughtException');
-    for (const listener of listeners) process.on('uncaughtException', listener);
+    for (const { event, listeners } of before) {
+      process.removeAllListeners(event);
+      for (const listener of listeners) process.on(event, listener as (...values: unknown[]) => void);
+    }
   }
   return stray;
 }
@@ -34,6 +39,52 @@ async function answersAgain(ask: () => PromiseLike<unknown>): Promise<void> {
   const first = await Promise.resolve(ask()).catch(() => undefined);
   expect(first ?? (await ask())).toEqual([{ one: 1 }]);
 }
+
+/** Lets one client in, and is gone without a word when that one asks for something. */
+async function startFleetingPostgres(): Promise<number> {
+  const message = (type: string, ...bytes: number[]): Buffer =>
+    Buffer.from([type.charCodeAt(0), 0, 0, 0, 4 + bytes.length, ...bytes]);
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.write(Buffer.concat([message('R', 0, 0, 0, 0), message('Z', 'I'.charCodeAt(0))]));
+      server.close();
+      socket.once('data', () => socket.resetAndDestroy());
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+describe('a Postgres that is killed right after a connection was made', () => {
+  it('rejects the statement and ends nothing else', async () => {
+    const stray = await strayErrorsDuring(async () => {
+      const port = await startFleetingPostgres();
+      const fleeting = openDatabase(`postgres://nobody@127.0.0.1:${port}/nothing`, {
+        max: 1,
+        applicationName: 'fleeting',
+      });
+      await expect(Promise.resolve(fleeting.sql`select 1`)).rejects.toThrow();
+      await expect(Promise.resolve(fleeting.sql`select 1`)).rejects.toThrow('ECONNREFUSED');
+      void fleeting.close();
+    });
+    expect(stray).toEqual([]);
+  });
+});
+
+describe('arrays', () => {
+  it('reach Postgres and come back as they are', async () => {
+    const texts = ['', 'null', 'NULL', null, 'a,b', '{"x"}', 'back\\slash', 'new\nline', 'ünï 💸'];
+    const ids = ['01890a5d-ac96-774b-bcce-b302099a8057'];
+    const [row] = await clients.sql`
+      select ${texts}::text[] as texts, ${[1, -2]}::int[] as integers, ${['9007199254740993']}::bigint[] as big,
+        ${ids}::uuid[] as ids, ${[]}::text[] as nothing`;
+    expect(row).toEqual({
+      ...{ texts, integers: [1, -2], big: ['9007199254740993'], ids, nothing: [] },
+    });
+  });
+});
 
 describe('a connection that is lost in the middle of a transaction', () => {
   it('rejects the transaction, ends nothing else, and leaves a pool that works', async () => {

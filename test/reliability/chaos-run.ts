@@ -5,12 +5,20 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '#shared/clock.ts';
-import { type ControlApi, controlApi, nanoUsd, type UsageRow } from '#test/acceptance/control-api.ts';
-import { type PublishedTier, publishedPrices } from '#test/acceptance/hand-price.ts';
+import { controlApi, nanoUsd } from '#test/acceptance/control-api.ts';
+import { publishedPrices } from '#test/acceptance/hand-price.ts';
 import { type RunningProduct, startProduct } from '#test/acceptance/running-product.ts';
 import { readBookFile } from '#test/fakes/mock-book.ts';
-import { COMPONENTS, type Kill, type KillPlan, killAtRandom, watchForCrashes } from './chaos-kills.ts';
-import { type CompletedAnswer, type LoadReport, type LoadSecond, startLoad } from './chaos-load.ts';
+import { type Backlog, bookedOf, leaveBacklog, problemsOfBacklog } from './chaos-backlog.ts';
+import { type ChaosBooks, openBooks } from './chaos-books.ts';
+import { COMPONENTS, isAlive, watchForCrashes } from './chaos-components.ts';
+import {
+  type Disturbance,
+  type DisturbancePlan,
+  describeDisturbance,
+  disturbAtRandom,
+} from './chaos-disturbances.ts';
+import { type CompletedAnswer, type LoadReport, startLoad } from './chaos-load.ts';
 import { judge, type Verdict } from './chaos-verdict.ts';
 import { seededRandom } from './seeded-random.ts';
 
@@ -18,14 +26,16 @@ const PROVIDER_KEY = 'sk-chaos-provider-key';
 const MODELS = ['openai/gpt-5-mini', 'openai/gpt-4o-mini'];
 const CREDIT_USD = '10000.00';
 const WARM_UP_ANSWERS = 20;
-const QUIESCENCE_TIMEOUT_MS = 120_000;
+const QUIESCENCE_TIMEOUT_MS = 180_000;
 const QUIESCENCE_POLL_MS = 2_000;
 const SETTLE_MS = 3_000;
 
-export interface ChaosOptions extends KillPlan {
+export interface ChaosOptions extends DisturbancePlan {
   readonly requestsPerSecond: number;
   readonly seed: number;
   readonly dataPlaneProcesses: number;
+  /** Records of ended processes that are still to be booked when the load begins. */
+  readonly backlogRecords: number;
   /** Leaves the state folder with its logs behind, for looking into what happened. */
   readonly keepsState?: boolean;
   /** Progress for people; one line per call. */
@@ -34,19 +44,22 @@ export interface ChaosOptions extends KillPlan {
 
 export interface ChaosReport {
   readonly options: Omit<ChaosOptions, 'say' | 'keepsState'>;
-  readonly kills: readonly Kill[];
+  readonly disturbances: readonly Disturbance[];
   /** Names of processes that ended without being killed. */
   readonly crashes: readonly string[];
   readonly load: LoadReport;
   readonly records: number;
   readonly verdict: Verdict;
+  /** What the audit of the stores found after everything had settled. */
+  readonly audit: readonly string[];
   readonly durationMs: number;
 }
 
 /**
- * Runs the whole product under load against a provider that keeps its own book, kills every component at random moments,
- * and then asks: is every answer that reached a client whole billed exactly once, with exactly the tokens that the provider
- * stated? Rejects when the run itself fails (a component that stays down); a wrong bill is in the verdict.
+ * Runs the whole product under load against a provider that keeps its own book, kills and freezes every component at random
+ * moments, and then asks: is every answer that reached a client whole billed exactly once, with exactly the tokens that the
+ * provider stated? Is nothing held any more, and does every figure agree with every other? Rejects when the run itself fails
+ * (a component that stays down); a wrong bill is in the verdict.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const startedAtMs = systemClock.monotonicMs();
@@ -59,11 +72,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       OPENAI_BASE_URL: provider.baseUrl,
       DATA_PLANE_PROCESSES: String(options.dataPlaneProcesses),
     });
+    const books = openBooks(product);
     try {
-      const outcome = await loadAndKill(product, bookPath, options);
+      const outcome = await loadAndDisturb({ product, books, bookPath, options });
       const { say, keepsState, ...shown } = options;
       return { options: shown, ...outcome, durationMs: systemClock.monotonicMs() - startedAtMs };
     } finally {
+      await books.close();
       await product.stop(options.keepsState);
     }
   } finally {
@@ -72,39 +87,70 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
-async function loadAndKill(
-  product: RunningProduct,
-  bookPath: string,
-  options: ChaosOptions,
-): Promise<Pick<ChaosReport, 'kills' | 'crashes' | 'load' | 'records' | 'verdict'>> {
+interface Run {
+  readonly product: RunningProduct;
+  readonly books: ChaosBooks;
+  readonly bookPath: string;
+  readonly options: ChaosOptions;
+}
+
+async function loadAndDisturb(run: Run): Promise<Omit<ChaosReport, 'options' | 'durationMs'>> {
+  const { product, books, options } = run;
+  const { say } = options;
   const api = controlApi(product.access.graphqlUrl, product.access.operatorToken);
   const accountId = await api.createAccount('Chaos');
   await api.grantCredit(accountId, CREDIT_USD);
   const { secret } = await api.createKey(accountId, { rpmLimit: 1_000_000, tpmLimit: 1_000_000_000 });
   const prices = await publishedPrices(product.access.dataPlaneUrl);
-  const random = seededRandom(options.seed);
+  const backlog = await leaveBacklog(
+    books.clients.sql,
+    product.home,
+    options.dataPlaneProcesses,
+    options.backlogRecords,
+  );
+  const { disturbances, crashes, load } = await disturbUnderLoad(product, secret, options);
+  say(`load is off: ${load.completed.length} of ${load.sent} answers complete; waiting for the records`);
+  const late = await untilSettled(books, backlog, load.completed, say);
+  const records = await api.usageRecords(accountId);
+  const balanceDrop = nanoUsd(CREDIT_USD) - nanoUsd(await api.availableUsd(accountId));
+  const book = readBookFile(run.bookPath);
+  const verdict = judge({ completed: load.completed, book, records, prices, balanceDrop });
+  const audit = [
+    ...late,
+    ...(await problemsOfBacklog(books.clients.sql, backlog)),
+    ...(await books.untilNothingIsHeld(secret, QUIESCENCE_TIMEOUT_MS)),
+    ...(await books.reconcile()),
+    ...absentProcesses(product, options),
+  ];
+  return { disturbances, crashes, load, records: records.length, verdict, audit };
+}
+
+async function disturbUnderLoad(
+  product: RunningProduct,
+  apiKey: string,
+  options: ChaosOptions,
+): Promise<Pick<ChaosReport, 'disturbances' | 'crashes' | 'load'>> {
+  const { say, seed, requestsPerSecond } = options;
   const load = startLoad({
     dataPlaneUrl: product.access.dataPlaneUrl,
-    apiKey: secret,
+    apiKey,
     models: MODELS,
-    requestsPerSecond: options.requestsPerSecond,
-    random: seededRandom(options.seed + 1),
+    requestsPerSecond,
+    random: seededRandom(seed + 1),
   });
   const watch = watchForCrashes(product);
   let report: LoadReport | undefined;
-  let kills: Kill[];
+  let disturbances: Disturbance[];
   let crashes: string[] = [];
   try {
     while (load.completedSoFar < WARM_UP_ANSWERS) await delay(100);
-    options.say(`load is on: ${options.requestsPerSecond} requests/s, seed ${options.seed}`);
-    kills = await killAtRandom(product, options, random, (kill) =>
-      options.say(
-        `${(kill.atMs / 1000).toFixed(1)} s: killed ${kill.processName} (${kill.pid}), back after ${Math.round(kill.recoveredAfterMs)} ms`,
-      ),
+    say(`load is on: ${requestsPerSecond} requests/s, seed ${seed}`);
+    disturbances = await disturbAtRandom(product, options, seededRandom(seed), (done) =>
+      say(describeDisturbance(done)),
     );
     // The last victims get some load as well.
     await delay(SETTLE_MS);
-    const killed = new Set(kills.map((kill) => kill.pid));
+    const killed = new Set(disturbances.filter(({ manner }) => manner === 'kill').map(({ pid }) => pid));
     crashes = watch
       .stop()
       .filter((pid) => !killed.has(pid))
@@ -113,50 +159,39 @@ async function loadAndKill(
     watch.stop();
     report = await load.stop();
   }
-  options.say(
-    `load is off: ${report.completed.length} of ${report.sent} answers complete; waiting for the records`,
-  );
-  const records = await untilRecorded(api, accountId, report.completed);
-  const verdict = await verdictOf(api, { accountId, bookPath, prices, completed: report.completed, records });
-  return { kills, crashes, load: report, records: records.length, verdict };
+  return { disturbances, crashes, load: report };
 }
 
-async function verdictOf(
-  api: ControlApi,
-  run: {
-    accountId: string;
-    bookPath: string;
-    prices: ReadonlyMap<string, readonly PublishedTier[]>;
-    completed: readonly CompletedAnswer[];
-    records: readonly UsageRow[];
-  },
-): Promise<Verdict> {
-  const balance = nanoUsd(await api.availableUsd(run.accountId));
-  return judge({
-    completed: run.completed,
-    book: readBookFile(run.bookPath),
-    records: run.records,
-    prices: run.prices,
-    balanceDrop: nanoUsd(CREDIT_USD) - balance,
-  });
-}
-
-/** The records once every completed request has one and no further ones arrive; else what there is after the deadline. */
-async function untilRecorded(
-  api: ControlApi,
-  accountId: string,
+/** Waits until every completed request and the backlog have their rows. Returns what is missing after the deadline. */
+async function untilSettled(
+  { clients: { sql } }: ChaosBooks,
+  backlog: Backlog,
   completed: readonly CompletedAnswer[],
-): Promise<UsageRow[]> {
-  const deadlineMs = systemClock.monotonicMs() + QUIESCENCE_TIMEOUT_MS;
-  let previous = -1;
+  say: (line: string) => void,
+): Promise<string[]> {
+  const startedMs = systemClock.monotonicMs();
+  let deadlineMs = startedMs + QUIESCENCE_TIMEOUT_MS;
+  let before = -1;
   for (;;) {
-    const records = await api.usageRecords(accountId);
-    const recorded = new Set(records.map((record) => record.requestId));
-    const isWhole = completed.every((answer) => recorded.has(answer.requestId));
-    if ((isWhole && records.length === previous) || systemClock.monotonicMs() > deadlineMs) return records;
-    previous = records.length;
+    const [row] = await sql<{ rows: number }[]>`select count(*)::int as rows from usage_records`;
+    const rows = row?.rows ?? 0;
+    const isBooked = (await bookedOf(sql, backlog)) === backlog.records;
+    if (isBooked && rows === before && rows >= completed.length + backlog.records) {
+      say(`all is booked ${Math.round((systemClock.monotonicMs() - startedMs) / 1000)} s after the load`);
+      return [];
+    }
+    // What goes on may take its time.
+    if (rows > before) deadlineMs = systemClock.monotonicMs() + QUIESCENCE_TIMEOUT_MS;
+    if (systemClock.monotonicMs() > deadlineMs) return [`only ${rows} rows, and no more come`];
+    before = rows;
     await delay(QUIESCENCE_POLL_MS);
   }
+}
+
+function absentProcesses(product: RunningProduct, { dataPlaneProcesses }: ChaosOptions): string[] {
+  const alive = Object.entries(product.processes() ?? {}).filter(([, pid]) => isAlive(pid));
+  const expected = COMPONENTS.length - 1 + dataPlaneProcesses;
+  return alive.length >= expected ? [] : [`only ${alive.map(([name]) => name).join(', ')} run`];
 }
 
 interface ProviderProcess {
@@ -181,48 +216,4 @@ async function startProviderProcess(bookPath: string): Promise<ProviderProcess> 
     };
   }
   throw new Error('The mock provider ended before it listened');
-}
-
-/** The report as text: what was done, what came of it, and each problem on a line of its own. */
-export function formatChaosReport(report: ChaosReport): string {
-  const { load, verdict, options } = report;
-  const kills = COMPONENTS.map((component) => {
-    const times = report.kills
-      .filter((kill) => kill.component === component)
-      .map((kill) => kill.recoveredAfterMs);
-    const sorted = times.toSorted((left, right) => left - right).map(Math.round);
-    return `  ${component.padEnd(14)} ${times.length} kills, back after ${sorted[0] ?? '-'} / ${sorted[sorted.length >> 1] ?? '-'} / ${sorted.at(-1) ?? '-'} ms (min / median / max)`;
-  });
-  const failures = [...load.failures].map(([name, count]) => `    ${count} ${name}`);
-  return [
-    `chaos: seed ${options.seed}, ${options.requestsPerSecond} requests/s, ${Math.round(report.durationMs / 1000)} s`,
-    ...kills,
-    `  own crashes    ${report.crashes.length === 0 ? 'none' : report.crashes.join(', ')}`,
-    `  requests       ${load.sent} sent, ${load.completed.length} complete at the client, ${load.skipped} skipped`,
-    `  not complete   ${load.sent - load.completed.length}`,
-    ...failures,
-    `  by the second  ${load.seconds.map(shareCompleted).join('')} (tenths that completed, * all)`,
-    `  records        ${report.records}, cost ${verdict.recordedCost} nano-USD`,
-    `  exactly billed ${verdict.billedExactly} of ${load.completed.length}`,
-    `  problems       ${verdict.problems.length}`,
-    ...verdict.problems.slice(0, 40).map((problem) => `    ${problem}`),
-    '',
-  ].join('\n');
-}
-
-function shareCompleted({ completed, failed }: LoadSecond): string {
-  return failed === 0 ? '*' : String(Math.floor((10 * completed) / (completed + failed)));
-}
-
-/** Why the run does not count as passed; empty when it does. */
-export function failuresOf(report: ChaosReport): string[] {
-  const { killsPerComponent } = report.options;
-  const missing = COMPONENTS.filter(
-    (component) => report.kills.filter((kill) => kill.component === component).length < killsPerComponent,
-  );
-  return [
-    ...missing.map((component) => `fewer than ${killsPerComponent} kills of ${component}`),
-    ...(report.load.completed.length === 0 ? ['no request completed'] : []),
-    ...report.verdict.problems,
-  ];
 }

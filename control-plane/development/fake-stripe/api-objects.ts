@@ -221,7 +221,7 @@ export function disputeObject(book: StripeBook, dispute: BookedDispute) {
       submission_count: 0,
       submission_method: 'not_submitted',
     },
-    intended_submission_method: 'not_submitted',
+    intended_submission_method: 'manual',
     is_charge_refundable: false,
     livemode: false,
     metadata: {},
