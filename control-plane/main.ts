@@ -161,7 +161,12 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     settings.reconcileIntervalMinutes,
     logger,
   );
-  const metrics = await serveMetrics({ settings, process: 'workers', logger, stores });
+  const metrics = await serveMetrics({
+    settings,
+    process: 'workers',
+    logger,
+    stores: { ...stores, queues: jobs.queues },
+  });
   return {
     close: async () => {
       await metrics?.close();

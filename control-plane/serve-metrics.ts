@@ -5,6 +5,8 @@ import type { DatabaseClients } from '#db/client.ts';
 import type { Clock } from '#shared/clock.ts';
 import { type MetricsServer, startMetricsServer } from '#shared/metrics-server.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
+import { countDeadLetters } from './jobs/dead-letters.ts';
+import { type JobQueues, QUEUE_NAMES } from './jobs/job-queues.ts';
 import { lastReconciliation } from './ledger/reconcile.ts';
 import type { ControlPlaneSettings } from './settings.ts';
 
@@ -13,7 +15,12 @@ interface MetricSources {
   readonly process: 'control-plane' | 'workers';
   readonly logger: Logger;
   /** What the workers alone can tell. */
-  readonly stores?: { readonly clients: DatabaseClients; readonly redis: Redis; readonly clock: Clock };
+  readonly stores?: {
+    readonly clients: DatabaseClients;
+    readonly redis: Redis;
+    readonly clock: Clock;
+    readonly queues: JobQueues;
+  };
 }
 
 const MS_PER_SECOND = 1_000;
@@ -26,6 +33,7 @@ export async function serveMetrics(sources: MetricSources): Promise<MetricsServe
   if (stores) {
     addDatabaseMetrics(registry, stores);
     addStreamMetrics(registry, stores);
+    addQueueMetrics(registry, stores);
   }
   const port = settings.metricsPort === 0 ? 0 : settings.metricsPort + (process === 'workers' ? 1 : 0);
   try {
@@ -103,5 +111,44 @@ function addStreamMetrics(registry: Registry, { redis, clock }: Stores): void {
     if (oldest === undefined) return 0;
     // The id of an entry begins with the Unix ms of its arrival.
     return Math.max(0, clock.nowMs() - Number(oldest[0].split('-')[0])) / MS_PER_SECOND;
+  });
+}
+
+function addQueueMetrics(registry: Registry, { clients, queues }: Stores): void {
+  new Gauge({
+    name: 'crossmodel_job_queue_jobs',
+    help: 'Background jobs by queue and state; delayed ones wait for their time or their next attempt',
+    labelNames: ['queue', 'state'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { queue, waiting, active, delayed } of await queues.health().catch(() => [])) {
+        this.set({ queue, state: 'waiting' }, waiting);
+        this.set({ queue, state: 'active' }, active);
+        this.set({ queue, state: 'delayed' }, delayed);
+      }
+    },
+  });
+  new Gauge({
+    name: 'crossmodel_job_queue_oldest_seconds',
+    help: 'How long the oldest job that could run has waited',
+    labelNames: ['queue'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { queue, oldestWaitingMs } of await queues.health().catch(() => []))
+        this.set({ queue }, oldestWaitingMs / MS_PER_SECOND);
+    },
+  });
+  new Gauge({
+    name: 'crossmodel_dead_letters',
+    help: 'Jobs that failed for the last time and that nobody has run again',
+    labelNames: ['queue'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const dead = await countDeadLetters(clients.database).catch(() => undefined);
+      if (dead) for (const queue of QUEUE_NAMES) this.set({ queue }, dead.get(queue) ?? 0);
+    },
   });
 }

@@ -26,6 +26,8 @@ const SPOOL_CLOSE_MS = 3_000;
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 /** Drain, spool and connections together; the process is ended by force after that. */
 const SHUTDOWN_MARGIN_MS = 5_000;
+/** How long silent connections are kept for a client that is just sending its next request; see `DrainLimits`. */
+const LINGER_MS = 2_000;
 
 await run(readSettings());
 
@@ -39,9 +41,12 @@ async function run(settings: DataPlaneSettings): Promise<void> {
   const gateway = assembleGateway(settings, links, logger);
   await warmUp(gateway);
   const server = await startServer(gateway, settings.bindAddress, settings.port);
-  const metrics = await serveMetrics({ settings, ...links, logger });
-  onShutdown(async () => {
-    await server.drain(settings.drainTimeoutMs);
+  const metrics = serveMetrics({ settings, ...links, logger });
+  onShutdown(async (cause) => {
+    // A successor in the same slot may be waiting for the port.
+    await metrics.close();
+    const lingerMs = cause === 'asked' ? LINGER_MS : 0;
+    await server.drain({ deadlineMs: settings.drainTimeoutMs, lingerMs });
     server.close();
     // Requests that were cut a moment ago are recorded before the spool closes.
     await nextTurn();
@@ -54,7 +59,6 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     ]);
     await links.quotas.close();
     links.totals.close();
-    await metrics?.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
   logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
   announceReady();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type MetricsServer, startMetricsServer } from '#shared/metrics-server.ts';
@@ -15,32 +16,58 @@ interface MetricSources {
 }
 
 const MS_PER_SECOND = 1_000;
+const RETRY_MS = 1_000;
+/** A handover takes this many attempts at most; what lasts longer is worth a line in the log. */
+const SILENT_ATTEMPTS = 10;
 const NANO_PER_USD = 1e9;
 
 /**
  * Serves the figures of this process; see `docs/metrics.md`. Everything is read when it is asked for, so requests pay
- * nothing. Returns `undefined` when the port cannot be had: a process without metrics still serves.
+ * nothing. A process without metrics still serves; where the port cannot be had, because the predecessor in its slot still
+ * has it, it is tried again until `close`.
  */
-export async function serveMetrics(sources: MetricSources): Promise<MetricsServer | undefined> {
+export function serveMetrics(sources: MetricSources): Pick<MetricsServer, 'close'> {
+  const closing = new AbortController();
+  const serving = serveWhenFree(sources, closing.signal);
+  return {
+    close: async () => {
+      closing.abort();
+      await (await serving)?.close();
+    },
+  };
+}
+
+async function serveWhenFree(
+  sources: MetricSources,
+  closing: AbortSignal,
+): Promise<MetricsServer | undefined> {
+  const render = renderer(sources);
   const { settings, logger } = sources;
+  for (let attempt = 0; !closing.aborted; attempt += 1) {
+    try {
+      return await startMetricsServer({
+        address: settings.metricsAddress,
+        port: settings.metricsPort,
+        home: settings.home,
+        process: `data-plane-${settings.slot}`,
+        render,
+      });
+    } catch (error) {
+      if (attempt === SILENT_ATTEMPTS) logger.error({ reason: String(error) }, 'Metrics are not served');
+      await delay(RETRY_MS, undefined, { signal: closing }).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+function renderer(sources: MetricSources): () => Promise<string> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   addRequestMetrics(registry, sources);
   addSpoolMetrics(registry, sources);
   addLinkMetrics(registry, sources);
   addQuotaMetrics(registry, sources);
-  try {
-    return await startMetricsServer({
-      address: settings.metricsAddress,
-      port: settings.metricsPort,
-      home: settings.home,
-      process: `data-plane-${settings.slot}`,
-      render: () => registry.metrics(),
-    });
-  } catch (error) {
-    logger.error({ reason: String(error) }, 'Metrics are not served');
-    return undefined;
-  }
+  return () => registry.metrics();
 }
 
 function addRequestMetrics(registry: Registry, { spool }: MetricSources): void {

@@ -6,6 +6,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { fault } from '#shared/fault.ts';
 import {
   chatClientDialect,
@@ -29,14 +30,24 @@ import { RefusalRecords } from './endpoints/refusal-records.ts';
 import { shapeByHeader } from './endpoints/shared-get.ts';
 import type { Gateway } from './gateway.ts';
 import { RequestIntake } from './http/request-intake.ts';
-import { ResponseWriter } from './http/response-writer.ts';
+import { type ResponseOptions, ResponseWriter } from './http/response-writer.ts';
 
 export interface RunningServer {
   readonly port: number;
-  /** Takes no new connections, asks clients to close theirs, and resolves when no request is open or `deadlineMs` is over. */
-  drain(deadlineMs: number): Promise<void>;
+  /** Takes no new connections, answers what open ones still send, and resolves when `close` would cut nobody. */
+  drain(limits: DrainLimits): Promise<void>;
   /** Cuts what is still open. */
   close(): void;
+}
+
+export interface DrainLimits {
+  /** How long requests may go on. */
+  readonly deadlineMs: number;
+  /**
+   * How long idle connections are kept after that: a client may be sending its next request on one at this moment. It is
+   * answered with `connection: close`; whoever stays silent for so long is cut.
+   */
+  readonly lingerMs: number;
 }
 
 type Handler = (exchange: Exchange) => void;
@@ -53,6 +64,7 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
   const counting = new CountTokensEndpoint(gateway);
   const doors = new Doors(gateway);
   const app = App();
+  app.filter(doors.countConnection);
 
   const openai = () => 'openai' as const;
   doors.post(app, '/v1/chat/completions', openai, (exchange) => chat.handle(exchange));
@@ -88,7 +100,7 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
       }
       resolve({
         port: us_socket_local_port(socket),
-        drain: (deadlineMs) => doors.drain(socket, deadlineMs),
+        drain: (limits) => doors.drain(socket, limits),
         close: () => {
           refusals.close();
           app.close();
@@ -98,11 +110,12 @@ export function startServer(gateway: Gateway, host: string, port: number): Promi
   });
 }
 
-/** Opens an exchange per request and knows how many are open. */
+/** Opens an exchange per request and knows how many of them and how many connections are open. */
 class Doors {
   draining = false;
   readonly #gateway: Gateway;
   #open = 0;
+  #connections = 0;
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
@@ -114,7 +127,7 @@ class Doors {
     shape: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
   ): void {
-    app.post(path, this.handler(shape, answer));
+    app.post(path, this.handler(shape, answer, 'body'));
     app.any(
       path,
       this.handler(shape, (exchange) => answerWrongMethod(exchange, 'POST')),
@@ -127,9 +140,8 @@ class Doors {
     shape: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
   ): void {
-    const handler = this.handler(shape, answer);
-    app.get(path, handler);
-    app.head(path, handler);
+    app.get(path, this.handler(shape, answer, 'body'));
+    app.head(path, this.handler(shape, answer, 'head'));
     app.any(
       path,
       this.handler(shape, (exchange) => answerWrongMethod(exchange, 'GET, HEAD')),
@@ -139,15 +151,13 @@ class Doors {
   handler(
     shapeOf: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
+    sends: 'body' | 'head' | 'either' = 'either',
   ): (response: HttpResponse, request: HttpRequest) => void {
     return (response, request) => {
       const intake = new RequestIntake(response, request);
       this.#open += 1;
-      const writer = new ResponseWriter(response, {
-        isHead: intake.method === 'head',
-        closesConnection: this.#closesConnection,
-        onClosed: this.#closed,
-      });
+      const isHead = sends === 'head' || (sends === 'either' && intake.method === 'head');
+      const writer = new ResponseWriter(response, isHead ? this.#headOptions : this.#bodyOptions);
       const exchange = openExchange(this.#gateway, intake, writer, shapeOf(intake));
       // A throw through uWS would end the process and every stream in it.
       try {
@@ -158,19 +168,33 @@ class Doors {
     };
   }
 
-  readonly #closesConnection = (): boolean => this.draining;
+  readonly #bodyOptions: ResponseOptions = {
+    isHead: false,
+    closesConnection: () => this.draining,
+    onClosed: () => {
+      this.#open -= 1;
+    },
+  };
+  readonly #headOptions: ResponseOptions = { ...this.#bodyOptions, isHead: true };
 
-  readonly #closed = (): void => {
-    this.#open -= 1;
+  /** uWS counts a new connection as 1 and one that has gone as -1. */
+  readonly countConnection = (_: HttpResponse, change: number): void => {
+    this.#connections += change;
   };
 
-  async drain(socket: us_listen_socket, deadlineMs: number): Promise<void> {
+  async drain(socket: us_listen_socket, { deadlineMs, lingerMs }: DrainLimits): Promise<void> {
     this.draining = true;
+    // Right after the loop has looked for new connections: what waits in the queue of a socket that closes is reset.
+    await nextTurn();
     us_listen_socket_close(socket);
     const { clock } = this.#gateway;
     const until = clock.monotonicMs() + deadlineMs;
-    while (this.#open > 0 && clock.monotonicMs() < until) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    let quietSince = clock.monotonicMs();
+    for (;;) {
+      const now = clock.monotonicMs();
+      if (this.#open > 0) quietSince = now;
+      if (this.#connections === 0 || now >= until || now - quietSince >= lingerMs) return;
+      await delay(DRAIN_POLL_MS);
     }
   }
 }

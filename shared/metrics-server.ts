@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -50,13 +50,19 @@ export function startMetricsServer(options: MetricsServerOptions): Promise<Metri
         port,
         close: () =>
           new Promise((closed) => {
-            rmSync(target, { force: true });
+            retract(target, port);
             server.close(() => closed());
             server.closeAllConnections();
           }),
       });
     });
   });
+}
+
+/** A successor of the same name may have announced itself there by now. */
+function retract(target: string, port: number): void {
+  const isOurs = existsSync(target) && readFileSync(target, 'utf8').includes(`:${port}"`);
+  if (isOurs) rmSync(target, { force: true });
 }
 
 function announce({ home, process, address }: MetricsServerOptions, port: number): string {

@@ -23,25 +23,28 @@ export function announceReady(): void {
   openLifeline()?.write('ready\n');
 }
 
+/** `asked`: SIGTERM, others may go on serving. `hurried`: SIGINT or the end of the supervisor, everything ends. */
+export type ShutdownCause = 'asked' | 'hurried';
+
 /**
  * Runs `shutDown` once, on SIGTERM, SIGINT or the end of the supervisor, and exits with 0 when it resolves, with 1 when it
  * rejects or takes longer than `deadlineMs`.
  */
-export function onShutdown(shutDown: () => Promise<void>, deadlineMs: number): void {
+export function onShutdown(shutDown: (cause: ShutdownCause) => Promise<void>, deadlineMs: number): void {
   let started = false;
-  const begin = (): void => {
+  const begin = (cause: ShutdownCause): void => {
     if (started) return;
     started = true;
     setTimeout(() => process.exit(1), deadlineMs).unref();
-    shutDown().then(
+    shutDown(cause).then(
       () => process.exit(0),
       () => process.exit(1),
     );
   };
-  process.on('SIGTERM', begin);
-  process.on('SIGINT', begin);
+  process.on('SIGTERM', () => begin('asked'));
+  process.on('SIGINT', () => begin('hurried'));
   const socket = openLifeline();
-  socket?.on('close', begin);
-  socket?.on('end', begin);
+  socket?.on('close', () => begin('hurried'));
+  socket?.on('end', () => begin('hurried'));
   socket?.resume();
 }

@@ -8,9 +8,9 @@ export const PERMISSIONS = {
   'keys:read': 'See API keys and their aliases, never their secrets.',
   'keys:write': 'Make, change, rotate, disable and delete API keys and their aliases.',
   'usage:read': 'See usage records and usage figures.',
-  'billing:read': 'See balance and ledger.',
+  'billing:read': 'See balance, ledger, payments and receipts.',
   'billing:write':
-    "Move a partner's credit to its customer accounts and back; set warnings of a low balance.",
+    "Top up, keep cards, ask for refunds; move a partner's credit to its customer accounts and back; set warnings.",
   'members:read': 'See members and invitations.',
   'members:write': 'Invite, remove and re-role members who are no owners.',
   'owners:write': 'Make and remove owners.',

@@ -1,9 +1,10 @@
 import { eq } from 'drizzle-orm';
 import PDFDocument from 'pdfkit';
-import type { Database } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
 import { billingProfiles, statements, topUps } from '#db/schema/billing.ts';
 import { formatUsd } from '#shared/money.ts';
+import type { BillingContext } from './billing-context.ts';
+import type { BillingSettings } from './billing-settings.ts';
 import { usdOfCents } from './top-up-amount.ts';
 
 const PAGE_MARGIN = 56;
@@ -12,8 +13,11 @@ const TEXT_SIZE = 10;
 const AMOUNT_COLUMN = 400;
 const AMOUNT_WIDTH = 140;
 const PAGE_BOTTOM = 760;
+const LINE_GAP = 3;
 
-type Row = readonly [label: string, amount: string];
+type Row = readonly [label: string, amount: string, style?: 'total'];
+
+type DocumentSources = Pick<BillingContext, 'database' | 'settings'>;
 
 interface BillTo {
   readonly accountName: string;
@@ -23,7 +27,10 @@ interface BillTo {
 }
 
 /** The receipt of a paid top-up as a PDF; `undefined`: there is none. */
-export async function receiptPdf(database: Database, topUpId: string): Promise<Buffer | undefined> {
+export async function receiptPdf(
+  { database, settings }: DocumentSources,
+  topUpId: string,
+): Promise<Buffer | undefined> {
   const [row] = await database
     .select({ topUp: topUps, accountName: accounts.name, profile: billingProfiles })
     .from(topUps)
@@ -32,19 +39,23 @@ export async function receiptPdf(database: Database, topUpId: string): Promise<B
     .where(eq(topUps.id, topUpId));
   if (row?.topUp.creditedAt == null || row.topUp.receiptNumber === null) return undefined;
   const { topUp } = row;
-  return await render('Receipt', row.topUp.receiptNumber, billTo(row.accountName, row.profile), [
+  const to = billTo(row.accountName, row.profile);
+  return await render(settings, { title: 'Receipt', number: row.topUp.receiptNumber, to }, [
     ['Paid on', `${row.topUp.creditedAt.toISOString().slice(0, 10)} (UTC)`],
     ['Paid with', topUp.paymentMethodLabel ?? ''],
     ['', ''],
     ['CrossModel credit', `USD ${usdOfCents(topUp.creditCents)}`],
     ['Service fee', `USD ${usdOfCents(topUp.feeCents)}`],
-    ['Total', `USD ${usdOfCents(topUp.creditCents + topUp.feeCents)}`],
+    ['Total paid', `USD ${usdOfCents(topUp.creditCents + topUp.feeCents)}`, 'total'],
     ...(topUp.refundedCents > 0 ? [['Refunded', `USD ${usdOfCents(topUp.refundedCents)}`] as const] : []),
   ]);
 }
 
 /** A monthly statement as a PDF; `undefined`: there is none. */
-export async function statementPdf(database: Database, statementId: string): Promise<Buffer | undefined> {
+export async function statementPdf(
+  { database, settings }: DocumentSources,
+  statementId: string,
+): Promise<Buffer | undefined> {
   const [row] = await database
     .select({ statement: statements, accountName: accounts.name, profile: billingProfiles })
     .from(statements)
@@ -53,24 +64,20 @@ export async function statementPdf(database: Database, statementId: string): Pro
     .where(eq(statements.id, statementId));
   if (row === undefined) return undefined;
   const { statement } = row;
-  return await render(
-    `Statement for ${statement.month}`,
-    statement.number,
-    billTo(row.accountName, row.profile),
-    [
-      ['Opening balance', `USD ${formatUsd(statement.openingNano)}`],
-      ['Top-ups', `USD ${formatUsd(statement.toppedUpNano)}`],
-      ['Usage', `USD ${formatUsd(statement.usageNano)}`],
-      ['Other movements', `USD ${formatUsd(statement.otherNano)}`],
-      ['Closing balance', `USD ${formatUsd(statement.closingNano)}`],
-      ['', ''],
-      ['Usage by model, by the time of the request', ''],
-      ...statement.usageByModel.map(
-        ({ model, requests, costNano }) =>
-          [`${model} (${requests} requests)`, `USD ${formatUsd(BigInt(costNano))}`] as const,
-      ),
-    ],
-  );
+  const to = billTo(row.accountName, row.profile);
+  return await render(settings, { title: `Statement for ${statement.month}`, number: statement.number, to }, [
+    ['Opening balance', `USD ${formatUsd(statement.openingNano)}`],
+    ['Top-ups', `USD ${formatUsd(statement.toppedUpNano)}`],
+    ['Usage', `USD ${formatUsd(statement.usageNano)}`],
+    ['Other movements', `USD ${formatUsd(statement.otherNano)}`],
+    ['Closing balance', `USD ${formatUsd(statement.closingNano)}`, 'total'],
+    ['', ''],
+    ['Usage by model, by the time of the request', ''],
+    ...statement.usageByModel.map(
+      ({ model, requests, costNano }) =>
+        [`${model} (${requests} requests)`, `USD ${formatUsd(BigInt(costNano))}`] as const,
+    ),
+  ]);
 }
 
 function billTo(accountName: string, profile: typeof billingProfiles.$inferSelect | null): BillTo {
@@ -82,35 +89,60 @@ function billTo(accountName: string, profile: typeof billingProfiles.$inferSelec
   };
 }
 
-async function render(title: string, number: string, to: BillTo, rows: readonly Row[]): Promise<Buffer> {
+async function render(
+  { seller, receiptFont }: BillingSettings,
+  heading: { readonly title: string; readonly number: string; readonly to: BillTo },
+  rows: readonly Row[],
+): Promise<Buffer> {
+  const { title, number, to } = heading;
   const document = new PDFDocument({
     size: 'A4',
     margin: PAGE_MARGIN,
-    info: { Title: `${title} ${number}` },
+    info: { Title: `${title} ${number}`, Author: seller[0] ?? '' },
   });
   const chunks: Buffer[] = [];
   document.on('data', (chunk: Buffer) => chunks.push(chunk));
   const ended = new Promise((resolve) => document.once('end', resolve));
-  document.fontSize(TITLE_SIZE).text(title).fontSize(TEXT_SIZE).text(`No. ${number}`).moveDown();
-  document.text(printable(to.companyName ?? to.accountName));
-  if (to.companyName !== null) document.text(printable(to.accountName));
-  if (to.billingAddress !== null) document.text(printable(to.billingAddress));
-  if (to.taxId !== null) document.text(`Tax id: ${printable(to.taxId)}`);
+  const write = (text: string) => (receiptFont === null ? latin(text) : text.normalize('NFC'));
+  const plain = receiptFont ?? 'Helvetica';
+  const bold = receiptFont ?? 'Helvetica-Bold';
+  document.font(plain).fontSize(TEXT_SIZE);
+  for (const line of seller) document.text(write(line), { align: 'right' });
+  document.font(bold).fontSize(TITLE_SIZE).text(title);
+  document.font(plain).fontSize(TEXT_SIZE).text(`No. ${number}`).moveDown(2);
+  document.font(bold).text('For').font(plain);
+  for (const line of billToLines(to)) document.text(write(line));
   document.moveDown(2);
-  for (const [label, amount] of rows) {
+  for (const [label, amount, style] of rows) {
     if (document.y > PAGE_BOTTOM) document.addPage();
     const { y } = document;
-    document.text(printable(label), PAGE_MARGIN, y, { width: AMOUNT_COLUMN - PAGE_MARGIN - 8 });
+    document.font(style === 'total' ? bold : plain);
+    if (style === 'total')
+      document
+        .moveTo(PAGE_MARGIN, y - LINE_GAP)
+        .lineTo(AMOUNT_COLUMN + AMOUNT_WIDTH, y - LINE_GAP)
+        .lineWidth(0.5)
+        .stroke();
+    document.text(write(label), PAGE_MARGIN, y, { width: AMOUNT_COLUMN - PAGE_MARGIN - 8 });
     const after = document.y;
     document.text(amount, AMOUNT_COLUMN, y, { width: AMOUNT_WIDTH, align: 'right' });
-    document.y = Math.max(after, document.y);
+    document.y = Math.max(after, document.y) + LINE_GAP;
   }
   document.end();
   await ended;
   return Buffer.concat(chunks);
 }
 
-/** The built-in fonts of PDF know Latin letters only. */
-function printable(text: string): string {
-  return text.normalize('NFC').replaceAll(/[^\x20-\x7e\u00a0-\u00ff\n…–—‘’“”•€]/g, '?');
+function billToLines({ accountName, companyName, billingAddress, taxId }: BillTo): readonly string[] {
+  return [
+    ...(companyName === null ? [] : [companyName]),
+    accountName,
+    ...(billingAddress === null ? [] : billingAddress.split('\n')),
+    ...(taxId === null ? [] : [`Tax number: ${taxId}`]),
+  ];
+}
+
+/** The fonts that every PDF reader has know Latin letters only. */
+function latin(text: string): string {
+  return text.normalize('NFC').replaceAll(/[^\x20-\x7e\u00a0-\u00ff…–—‘’“”•€]/g, '?');
 }

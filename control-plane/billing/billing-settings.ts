@@ -23,6 +23,8 @@ export interface BillingSettings {
   readonly operatorMail: readonly string[];
   /** Who sells, printed on receipts and statements: lines with name, address and tax id. */
   readonly seller: readonly string[];
+  /** A TrueType or OpenType file for names that Latin letters cannot write; `null`: the fonts that every PDF has. */
+  readonly receiptFont: string | null;
   /** Top-ups begun with one card within 24 h, over all accounts. */
   readonly dailyCardLimit: number;
 }

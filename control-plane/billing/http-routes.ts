@@ -48,7 +48,7 @@ export function billingRoutes(around: BillingRoutes): HttpRoute[] {
         if (!isValidDocumentLink(sealingKey, document, searchParams, systemClock.nowMs()))
           return sendPage(response, 403, 'This link has expired', 'Ask for a new one where you found it.');
         const make = document.kind === 'receipts' ? receiptPdf : statementPdf;
-        const pdf = await make(billing.database, id);
+        const pdf = await make(billing, id);
         if (pdf === undefined) return sendPage(response, 404, 'Nothing here', 'There is no such document.');
         response.writeHead(200, {
           'content-type': 'application/pdf',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { parseUsd } from '#shared/money.ts';
 import type { BillingSettings } from './billing-settings.ts';
 import { NANO_PER_CENT } from './top-up-amount.ts';
@@ -64,6 +65,7 @@ export function readBillingSettings(
     dailyAccountLimitCents: cents('TOP_UP_DAILY_LIMIT_USD', 1_000_000),
     disputeSuspendsAccount: yes('DISPUTE_SUSPENDS_ACCOUNT'),
     operatorMail: mailAddresses('OPERATOR_MAIL'),
+    receiptFont: text('RECEIPT_FONT') ?? null,
     seller: (text('RECEIPT_SELLER') ?? 'CrossModel').split(';').map((line) => line.trim()),
     dailyCardLimit: whole('TOP_UP_DAILY_CARD_USES', { from: 1, to: 10_000 }, 10),
   };
@@ -71,5 +73,7 @@ export function readBillingSettings(
     problems.push('TOP_UP_MIN_USD must not be above TOP_UP_MAX_USD');
   if (settings.stripeApiBase !== null && !URL.canParse(settings.stripeApiBase))
     problems.push('STRIPE_API_BASE must be an http or https URL');
+  if (settings.receiptFont !== null && !existsSync(settings.receiptFont))
+    problems.push('RECEIPT_FONT must be a font file that can be read');
   return settings;
 }

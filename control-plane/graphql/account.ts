@@ -49,6 +49,10 @@ const balanceRef = builder.objectRef<Balance>('AccountBalance').implement({
       description: 'The sum of the ledger entries of the account, USD.',
       resolve: (balance) => formatUsd(balance.ledgerNano),
     }),
+    promotionalUsd: t.string({
+      description: 'The part of `ledgerUsd` that was given and not paid, USD; it is spent first.',
+      resolve: (balance) => formatUsd(balance.promotionalNano),
+    }),
     availableNano: t.field({
       type: 'NanoUSD',
       description: 'As `availableUsd`, in nano-USD.',

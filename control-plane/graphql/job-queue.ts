@@ -1,4 +1,9 @@
-import { type DeadLetter, listDeadLetters, replayDeadLetter } from '../jobs/dead-letters.ts';
+import {
+  countDeadLetters,
+  type DeadLetter,
+  listDeadLetters,
+  replayDeadLetter,
+} from '../jobs/dead-letters.ts';
 import type { QueueHealth } from '../jobs/job-queues.ts';
 import { builder } from './builder.ts';
 import { encodeGlobalId, uuidOf } from './global-ids.ts';
@@ -7,13 +12,18 @@ import { userErrorsField } from './user-error.ts';
 
 const MAX_LETTERS = 200;
 
-const queueRef = builder.objectRef<QueueHealth>('JobQueue').implement({
+const queueRef = builder.objectRef<QueueHealth & { readonly dead: number }>('JobQueue').implement({
   description: 'How a queue of background jobs is doing.',
   fields: (t) => ({
     name: t.exposeString('queue', { description: 'Its name.' }),
     waiting: t.exposeInt('waiting', { description: 'Jobs that could run now.' }),
     active: t.exposeInt('active', { description: 'Jobs that run.' }),
     delayed: t.exposeInt('delayed', { description: 'Jobs that wait for their time or their next attempt.' }),
+    dead: t.exposeInt('dead', { description: 'Dead letters that nobody has run again.' }),
+    oldestWaitingSeconds: t.float({
+      description: 'How long the oldest job that could run has waited; 0 where none waits.',
+      resolve: (queue) => queue.oldestWaitingMs / 1_000,
+    }),
   }),
 });
 
@@ -57,7 +67,10 @@ builder.queryFields((t) => ({
   jobQueues: t.field({
     type: [queueRef],
     description: 'Every queue of background jobs.',
-    resolve: (_root, _args, { queues }) => queues.health(),
+    resolve: async (_root, _args, { queues, database }) => {
+      const [health, dead] = await Promise.all([queues.health(), countDeadLetters(database)]);
+      return health.map((queue) => ({ ...queue, dead: dead.get(queue.queue) ?? 0 }));
+    },
   }),
   deadLetters: t.field({
     type: [deadLetterRef],

@@ -1,12 +1,11 @@
-import { createContextCache } from '@pothos/core';
-import DataLoader from 'dataloader';
 import { systemClock } from '#shared/clock.ts';
 import { formatUsd } from '#shared/money.ts';
 import type { TopUp } from '../billing/begin-top-up.ts';
 import { documentLink } from '../billing/document-link.ts';
-import { type BillingProfile, findProfiles, findTopUps, listTopUps } from '../billing/list-billing.ts';
+import { type BillingProfile, findTopUps, listTopUps } from '../billing/list-billing.ts';
 import { nanoOfCents, usdOfCents } from '../billing/top-up-amount.ts';
 import { accountRef } from './account.ts';
+import { profilesOf } from './billing-profile.ts';
 import { builder } from './builder.ts';
 import { inIdOrder } from './id-order.ts';
 import { pageById } from './page.ts';
@@ -163,18 +162,6 @@ builder.queryFields((t) => ({
     { name: 'ReceiptEdge', description: 'One of the top-ups of a page.' },
   ),
 }));
-
-const profilesOf = createContextCache(
-  (context: RequestContext) =>
-    new DataLoader<string, BillingProfile | undefined>(
-      async (accountIds) => {
-        const found = await findProfiles(context.database, accountIds);
-        return accountIds.map((id) => found.find((profile) => profile.accountId === id));
-      },
-      // A mutation that follows in the same request must not see the old state.
-      { cache: false },
-    ),
-);
 
 const autoTopUpRef = builder.objectRef<BillingProfile>('AutoTopUp').implement({
   description: 'Tops the balance up by itself, with the default card, whenever it falls below a threshold.',

@@ -45,6 +45,16 @@ export async function listDeadLetters(
     .limit(page.first);
 }
 
+/** How many dead letters of each queue nobody has run again; queues without any are absent. */
+export async function countDeadLetters(database: Database): Promise<ReadonlyMap<string, number>> {
+  const rows = await database
+    .select({ queue: deadLetters.queue, count: sql<string>`count(*)` })
+    .from(deadLetters)
+    .where(isNull(deadLetters.replayedAt))
+    .groupBy(deadLetters.queue);
+  return new Map(rows.map((row) => [row.queue, Number(row.count)]));
+}
+
 /** Runs a dead letter's job once more, with all its attempts. Replaying it twice adds it once. */
 export async function replayDeadLetter(
   tx: Transaction,

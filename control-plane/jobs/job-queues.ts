@@ -1,6 +1,7 @@
 import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { systemClock } from '#shared/clock.ts';
 
 /** Every queue with what its jobs carry: ids of rows, which are the truth. A lost job is found again by a sweep. */
 export interface JobPayloads {
@@ -46,6 +47,8 @@ export interface QueueHealth {
   readonly active: number;
   /** Waiting for their next attempt or their time. */
   readonly delayed: number;
+  /** How long the oldest of those that could run has waited; 0 where none waits. */
+  readonly oldestWaitingMs: number;
 }
 
 /** Puts jobs into their queues. Fails at once while Redis is away: the row that the job is about is swept up later. */
@@ -101,12 +104,17 @@ export class JobQueues {
   async health(): Promise<QueueHealth[]> {
     return await Promise.all(
       QUEUE_NAMES.map(async (name) => {
-        const counts = await this.#queue(name).getJobCounts('waiting', 'active', 'delayed');
+        const queue = this.#queue(name);
+        const [counts, [oldest]] = await Promise.all([
+          queue.getJobCounts('waiting', 'active', 'delayed'),
+          queue.getJobs(['wait'], 0, 0, true),
+        ]);
         return {
           queue: name,
           waiting: counts.waiting ?? 0,
           active: counts.active ?? 0,
           delayed: counts.delayed ?? 0,
+          oldestWaitingMs: oldest === undefined ? 0 : Math.max(0, systemClock.nowMs() - oldest.timestamp),
         };
       }),
     );

@@ -26,7 +26,10 @@ export interface JobsOptions {
 }
 
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
-export function startJobs(options: JobsOptions): { close(): Promise<void> } {
+export function startJobs(options: JobsOptions): {
+  readonly queues: JobQueues;
+  close(): Promise<void>;
+} {
   const { database, sql, redisUrl, logger, mailbox, billing } = options;
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
@@ -43,6 +46,7 @@ export function startJobs(options: JobsOptions): { close(): Promise<void> } {
     () => undefined,
   );
   return {
+    queues,
     close: async () => {
       await waiting.stop();
       await Promise.all(running.map((worker) => worker.close()));

@@ -8,6 +8,8 @@ import { heldInWallet } from '#shared/wallet-hash.ts';
 export interface Balance {
   /** Sum of the account's ledger entries. */
   readonly ledgerNano: NanoUsd;
+  /** The part of it that was given and not paid; spent first. */
+  readonly promotionalNano: NanoUsd;
   /** Granted to data planes and not yet settled: requests in flight, and those whose usage is on its way. */
   readonly heldNano: NanoUsd;
   /** What can be spent: ledger − held. */
@@ -16,6 +18,7 @@ export interface Balance {
 
 interface LedgerFigures {
   readonly ledgerNano: NanoUsd;
+  readonly promotionalNano: NanoUsd;
   /** Spool id → what has been settled from this account's wallet, as of the same moment as the balance. */
   readonly settledNano: ReadonlyMap<string, NanoUsd>;
 }
@@ -34,12 +37,13 @@ export async function readBalances(
   const wallets = await readWallets(redis, accountIds);
   const figures = await readLedger(database, accountIds);
   return accountIds.map((accountId) => {
-    const { ledgerNano, settledNano } = figures.get(accountId) ?? {
+    const { ledgerNano, promotionalNano, settledNano } = figures.get(accountId) ?? {
       ledgerNano: 0n,
+      promotionalNano: 0n,
       settledNano: new Map<string, NanoUsd>(),
     };
     const heldNano = heldInWallet(wallets.get(accountId) ?? {}, (spool) => settledNano.get(spool) ?? 0n);
-    return { ledgerNano, heldNano, availableNano: ledgerNano - heldNano };
+    return { ledgerNano, promotionalNano, heldNano, availableNano: ledgerNano - heldNano };
   });
 }
 
@@ -68,6 +72,7 @@ async function readLedger(
   const rows = await database.execute<{
     account_id: string;
     ledger_nano: string;
+    promotional_nano: string;
     settled: Record<string, string> | null;
   }>(sql`
     select parents.id as account_id,
@@ -75,6 +80,11 @@ async function readLedger(
        from ledger_accounts
        join ledger_balances on ledger_balances.ledger_account_id = ledger_accounts.id
        where ledger_accounts.account_id = parents.id) as ledger_nano,
+      (select coalesce(sum(ledger_balances.balance_nano), 0)::text
+       from ledger_accounts
+       join ledger_balances on ledger_balances.ledger_account_id = ledger_accounts.id
+       where ledger_accounts.account_id = parents.id
+         and ledger_accounts.kind = 'customer_promotional') as promotional_nano,
       (select jsonb_object_agg(spool_id, settled_nano::text)
        from usage_spool_wallets
        where usage_spool_wallets.account_id = parents.id) as settled
@@ -84,6 +94,7 @@ async function readLedger(
       row.account_id,
       {
         ledgerNano: BigInt(row.ledger_nano),
+        promotionalNano: BigInt(row.promotional_nano),
         settledNano: new Map(
           Object.entries(row.settled ?? {}).map(([spool, settled]) => [spool, BigInt(settled)]),
         ),

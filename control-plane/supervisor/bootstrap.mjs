@@ -3,6 +3,7 @@
  * Node version that the project needs, and re-executes the real command on it.
  *
  *   start | production          ->  control-plane/supervisor/main.ts
+ *   restart                     ->  control-plane/supervisor/restart-main.ts
  *   test | test:long            ->  vitest
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -28,7 +29,7 @@ const SUPPORTED_NODE = '>=22.18 <23';
 const CALLER_CHECK_MS = 300;
 const LOCK_POLL_MS = 300;
 const OUTPUT_TAIL_LINES = 25;
-const COMMANDS = ['start', 'production', 'test', 'test:long'];
+const COMMANDS = ['start', 'production', 'restart', 'test', 'test:long'];
 const INTERRUPTED_EXIT_CODE = 130;
 
 const USAGE = `Usage: node control-plane/supervisor/bootstrap.mjs <command> [options]
@@ -36,6 +37,8 @@ const USAGE = `Usage: node control-plane/supervisor/bootstrap.mjs <command> [opt
   start         CrossModel on this machine, with its own Postgres, Redis and sandbox provider   (npm start)
   production    CrossModel on real servers; --roles data-plane,control-plane,workers to run a part
                 (npm run start:production)
+  restart       new processes for the data plane of a running start, one after the other, no request lost
+                (npm run restart:data-plane)
   test          all tests but the long ones                                                     (npm test)
   test:long     the long ones: sustained load, repeated kills, coding agents                   (npm run test:long)
 
@@ -394,6 +397,7 @@ function findNode() {
 function commandLine(command, rest) {
   if (command === 'start' || command === 'production')
     return [path.join(ROOT, 'control-plane', 'supervisor', 'main.ts'), command, ...rest];
+  if (command === 'restart') return [path.join(ROOT, 'control-plane', 'supervisor', 'restart-main.ts')];
   const project = command === 'test' ? 'default' : 'long';
   return [path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--project', project, ...rest];
 }
@@ -441,7 +445,7 @@ function runOn(node, command, rest, installMs) {
   });
   child.stdio[3].on('error', () => undefined);
   child.stdio[3].resume();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) {
     process.on(signal, () => {
       // Ctrl-C reaches the whole terminal group at once; for vitest a second one would mean "at once, without clean-up".
       const terminalSentItToo = signal === 'SIGINT' && process.stdin.isTTY && command.startsWith('test');

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { startLifelineWatcher } from './lifeline-watcher.ts';
-import { openProcessTable } from './process-table.ts';
+import { openProcessTable, type ProcessTable } from './process-table.ts';
 import type { Progress } from './progress.ts';
 import { StartRefusal } from './start-refusal.ts';
 import { type ChildSpecification, type SupervisedProcess, supervise } from './supervised-process.ts';
@@ -15,80 +15,140 @@ const LOG_TAIL_CHARACTERS = 2_000;
 export interface ChildGroup {
   /** Starts a child and keeps it alive; resolves when it serves. Throws StartRefusal when it never does. */
   start(child: ChildSpecification, rank: Rank): Promise<void>;
+  /** Names of the children of a rank, in the order in which they were started. */
+  names(rank: Rank): string[];
+  /**
+   * Starts a successor beside a child, and ends the child when the successor serves; for children that can share their
+   * ports. Throws StartRefusal, with the child going on, when the successor never serves.
+   */
+  replace(name: string): Promise<void>;
   /** Ends all children in the order of their ranks. Idempotent. */
   stopAll(): Promise<void>;
 }
 
 interface Member {
+  /** Its name in `processes.json`; while two share a task, only the one that serves has the name of the task. */
+  label: string;
+  readonly child: ChildSpecification;
   readonly rank: Rank;
   readonly process: SupervisedProcess;
 }
 
 /** All children of one supervisor: they are in `processes.json` and under the watcher while they live. */
 export function createChildGroup(stateFolder: string, progress: Progress): ChildGroup {
-  const table = openProcessTable(stateFolder);
-  const watcher = startLifelineWatcher();
-  const members: Member[] = [];
-  const pids = new Map<string, { pid: number; isStore: boolean }>();
-  let stopping: Promise<void> | undefined;
+  return new SupervisedChildren(stateFolder, progress);
+}
 
-  const tellWatcher = (): void => {
-    const all = [...pids.values()];
-    watcher.watch({
-      nodes: all.filter(({ isStore }) => !isStore).map(({ pid }) => pid),
-      stores: all.filter(({ isStore }) => isStore).map(({ pid }) => pid),
-    });
-  };
+class SupervisedChildren implements ChildGroup {
+  readonly #progress: Progress;
+  readonly #table: ProcessTable;
+  readonly #watcher = startLifelineWatcher();
+  readonly #members: Member[] = [];
+  readonly #pids = new Map<string, { pid: number; isStore: boolean }>();
+  #stopping: Promise<void> | undefined;
 
-  const superviseMember = (child: ChildSpecification, rank: Rank): SupervisedProcess => {
+  constructor(stateFolder: string, progress: Progress) {
+    this.#progress = progress;
+    this.#table = openProcessTable(stateFolder);
+  }
+
+  async start(child: ChildSpecification, rank: Rank): Promise<void> {
+    if (this.#stopping !== undefined) throw new StartRefusal('Stopped before everything had started.');
+    await untilServing(this.#supervise(child, rank, child.name));
+  }
+
+  names(rank: Rank): string[] {
+    return this.#members.filter((member) => member.rank === rank).map((member) => member.child.name);
+  }
+
+  async replace(name: string): Promise<void> {
+    const incumbent = this.#members.find((member) => member.label === name);
+    if (incumbent === undefined || this.#stopping !== undefined)
+      throw new StartRefusal(`${name} does not run any more.`);
+    const successor = this.#supervise(incumbent.child, incumbent.rank, `${name}-next`);
+    try {
+      await untilServing(successor);
+    } catch (error) {
+      await this.#dismiss(successor);
+      throw error;
+    }
+    this.#relabel(incumbent, `${name}-retiring`);
+    this.#relabel(successor, name);
+    // Whatever ends a child when everything ends: here others go on, and it is to hand over without haste.
+    await this.#dismiss(incumbent, 'SIGTERM');
+  }
+
+  stopAll(): Promise<void> {
+    this.#stopping ??= this.#stopInOrder();
+    return this.#stopping;
+  }
+
+  async #stopInOrder(): Promise<void> {
+    for (const rank of STOP_ORDER) {
+      const leaving = this.#members.filter((member) => member.rank === rank);
+      await Promise.all(leaving.map((member) => member.process.stop()));
+    }
+    this.#watcher.dismiss();
+  }
+
+  #supervise(child: ChildSpecification, rank: Rank, label: string): Member {
     let endedAtMs: number | undefined;
-    return supervise(child, {
+    const process_ = supervise(child, {
       started: (pid) => {
-        pids.set(child.name, { pid, isStore: STORE_RANKS.includes(rank) });
-        tellWatcher();
-        table.add(child.name, pid);
+        this.#pids.set(member.label, { pid, isStore: STORE_RANKS.includes(rank) });
+        this.#tellWatcher();
+        this.#table.add(member.label, pid);
       },
       ended: (how, restart) => {
-        pids.delete(child.name);
-        tellWatcher();
-        table.remove(child.name);
+        this.#pids.delete(member.label);
+        this.#tellWatcher();
+        this.#table.remove(member.label);
         if (!restart) return;
         endedAtMs ??= performance.now();
-        progress.note(`${child.name} ended (${how}); starting it again`);
+        this.#progress.note(`${member.label} ended (${how}); starting it again`);
       },
       ready: () => {
         if (endedAtMs === undefined) return;
         const awayMs = Math.round(performance.now() - endedAtMs);
         endedAtMs = undefined;
-        progress.note(`${child.name} serves again after ${awayMs} ms`);
+        this.#progress.note(`${member.label} serves again after ${awayMs} ms`);
       },
     });
-  };
+    const member: Member = { label, child, rank, process: process_ };
+    this.#members.push(member);
+    return member;
+  }
 
-  return {
-    start: async (child, rank) => {
-      if (stopping !== undefined) throw new StartRefusal('Stopped before everything had started.');
-      const process_ = superviseMember(child, rank);
-      members.push({ rank, process: process_ });
-      try {
-        await process_.untilFirstReady(FIRST_START_ATTEMPTS);
-      } catch (error) {
-        throw new StartRefusal(
-          `${child.name} does not start (${error instanceof Error ? error.message : 'unknown reason'}).${tailOf(child.logFile)}`,
-        );
-      }
-    },
-    stopAll: () => {
-      stopping ??= (async () => {
-        for (const rank of STOP_ORDER) {
-          const leaving = members.filter((member) => member.rank === rank);
-          await Promise.all(leaving.map((member) => member.process.stop()));
-        }
-        watcher.dismiss();
-      })();
-      return stopping;
-    },
-  };
+  #tellWatcher(): void {
+    const all = [...this.#pids.values()];
+    this.#watcher.watch({
+      nodes: all.filter(({ isStore }) => !isStore).map(({ pid }) => pid),
+      stores: all.filter(({ isStore }) => isStore).map(({ pid }) => pid),
+    });
+  }
+
+  #relabel(member: Member, label: string): void {
+    const entry = this.#pids.get(member.label);
+    this.#pids.delete(member.label);
+    if (entry !== undefined) this.#pids.set(label, entry);
+    this.#table.rename(member.label, label);
+    member.label = label;
+  }
+
+  async #dismiss(member: Member, signal?: NodeJS.Signals): Promise<void> {
+    await member.process.stop(signal);
+    this.#members.splice(this.#members.indexOf(member), 1);
+  }
+}
+
+async function untilServing({ process: process_, child }: Member): Promise<void> {
+  try {
+    await process_.untilFirstReady(FIRST_START_ATTEMPTS);
+  } catch (error) {
+    throw new StartRefusal(
+      `${child.name} does not start (${error instanceof Error ? error.message : 'unknown reason'}).${tailOf(child.logFile)}`,
+    );
+  }
 }
 
 function tailOf(logFile: string | undefined): string {

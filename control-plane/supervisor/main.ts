@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { isatty } from 'node:tty';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { type ChildGroup, createChildGroup } from './child-group.ts';
 import { measureFirstToken } from './first-token.ts';
 import { newcomerScreen, readDevelopmentAccess } from './newcomer-screen.ts';
 import { endLeftovers } from './process-table.ts';
 import { type Progress, productionProgress, terminalProgress } from './progress.ts';
+import { createRollingRestart } from './rolling-restart.ts';
 import { settingsAsText } from './setting-table.ts';
 import { type Mode, readSettings, SettingsError, type SupervisorSettings } from './settings.ts';
 import { StartRefusal } from './start-refusal.ts';
@@ -54,8 +56,11 @@ async function run(mode: Mode, arguments_: readonly string[]): Promise<void> {
     progress.note('Stopped; the data stays.');
   };
   onShutdown(shutDown, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
-  // A closed terminal ends everything in order, like Ctrl-C.
-  process.on('SIGHUP', () => process.emit('SIGTERM'));
+  const restartDataPlanes = createRollingRestart(settings.home, children, progress);
+  process.on('SIGUSR2', restartDataPlanes);
+  // A closed terminal ends everything in order, like Ctrl-C; without one it is how system managers say reload.
+  const reloadsOnHangUp = mode === 'production' && !isatty(process.stdin.fd);
+  process.on('SIGHUP', reloadsOnHangUp ? restartDataPlanes : () => process.emit('SIGTERM'));
   try {
     await serve(settings, progress, children);
   } catch (error) {

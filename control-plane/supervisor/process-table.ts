@@ -12,6 +12,8 @@ const LEFTOVER_GRACE_MS = 5_000;
 export interface ProcessTable {
   add(name: string, pid: number): void;
   remove(name: string): void;
+  /** Does nothing for a name that is not there. */
+  rename(from: string, to: string): void;
   pids(): number[];
 }
 
@@ -29,6 +31,13 @@ export function openProcessTable(folder: string): ProcessTable {
     },
     remove: (name) => {
       children.delete(name);
+      save();
+    },
+    rename: (from, to) => {
+      const identity = children.get(from);
+      if (identity === undefined) return;
+      children.delete(from);
+      children.set(to, identity);
       save();
     },
     pids: () => [...children.values()].map(({ pid }) => pid),

@@ -379,6 +379,12 @@ const PAYMENTS: readonly SettingRow[] = [
     fallback: 'CrossModel',
     meaning: 'Name, address and tax id of the seller on receipts and statements',
   },
+  {
+    name: 'RECEIPT_FONT',
+    allowed: 'a TrueType or OpenType file',
+    fallback: 'Latin letters only',
+    meaning: 'Font of receipts and statements, for names in other scripts',
+  },
 ];
 
 /** Every setting but those of the providers, in the order in which people look for them. */

@@ -189,6 +189,14 @@ function checkPassedOn(reader: Reader): void {
   }
 }
 
+/** The folder of everything that an installation keeps, absolute. */
+export function stateFolderOf(
+  repositoryRoot: string,
+  environment: Readonly<NodeJS.ProcessEnv> = process.env,
+): string {
+  return path.resolve(repositoryRoot, environment.CROSSMODEL_HOME?.trim() || '.crossmodel');
+}
+
 /** Two different servers cannot have one port. */
 function requireDifferentPorts(reader: Reader, ports: Readonly<Record<string, number | undefined>>): void {
   const seen = new Map<number, string>();
@@ -220,7 +228,7 @@ export function readSettings(
   const settings: SupervisorSettings = {
     mode,
     repositoryRoot,
-    home: path.resolve(repositoryRoot, reader.text('CROSSMODEL_HOME') ?? '.crossmodel'),
+    home: stateFolderOf(repositoryRoot, environment),
     dataPlanePort: port('DATA_PLANE_PORT') ?? 8080,
     controlPlanePort: port('CONTROL_PLANE_PORT') ?? 4000,
     bindAddress: readBindAddress(reader, mode),

@@ -217,7 +217,13 @@ interface RankedChild {
 
 function nodeChild(
   settings: SupervisorSettings,
-  child: { name: string; file: string; environment: NodeJS.ProcessEnv; stopGraceMs: number },
+  child: {
+    name: string;
+    file: string;
+    environment: NodeJS.ProcessEnv;
+    stopGraceMs: number;
+    stopSignal?: NodeJS.Signals;
+  },
 ): ChildSpecification {
   return {
     name: child.name,
@@ -228,7 +234,7 @@ function nodeChild(
     logFile:
       settings.mode === 'development' ? path.join(settings.home, 'logs', `${child.name}.log`) : undefined,
     readyTimeoutMs: NODE_READY_TIMEOUT_MS,
-    stopSignal: 'SIGTERM',
+    stopSignal: child.stopSignal ?? 'SIGTERM',
     stopGraceMs: child.stopGraceMs,
   };
 }
@@ -272,6 +278,8 @@ function planeChildren(settings: SupervisorSettings, facts: CommonFacts): Ranked
         file: 'data-plane/main.ts',
         environment: dataPlaneEnvironment(settings, facts, slot),
         stopGraceMs: settings.drainTimeoutMs + DRAIN_MARGIN_MS,
+        // Who presses Ctrl-C does not wait for clients that may be about to say something.
+        stopSignal: settings.mode === 'development' ? 'SIGINT' : 'SIGTERM',
       }),
     });
   }

@@ -83,10 +83,15 @@ function readLockOwner(file: string): ProcessIdentity | undefined {
   }
 }
 
+/** The process that locked the folder, while it lives. */
+export function runningSupervisor(folder: string): ProcessIdentity | undefined {
+  const owner = readLockOwner(path.join(folder, LOCK_NAME));
+  return owner !== undefined && isAlive(owner) ? owner : undefined;
+}
+
 /** Whether the process that locked the folder still runs; false also when nobody has. */
 export function isInUse(folder: string): boolean {
-  const owner = readLockOwner(path.join(folder, LOCK_NAME));
-  return owner !== undefined && isAlive(owner);
+  return runningSupervisor(folder) !== undefined;
 }
 
 /**

@@ -41,8 +41,8 @@ export interface ChildEvents {
 export interface SupervisedProcess {
   /** Resolves when the child serves for the first time; rejects when it failed `attempts` times before ever serving. */
   untilFirstReady(attempts: number): Promise<void>;
-  /** Ends the child and starts it no more. Idempotent; resolves when it is gone. */
-  stop(): Promise<void>;
+  /** Ends the child, by `signal` instead of its own where given, and starts it no more. Idempotent; resolves when it is gone. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 interface Life {
@@ -181,10 +181,10 @@ export function supervise(specification: ChildSpecification, events: ChildEvents
       attemptsAllowed = attempts;
       return firstReady.promise;
     },
-    stop: async () => {
+    stop: async (signal = specification.stopSignal) => {
       stopRequested.abort();
       const current = life;
-      current?.child.kill(specification.stopSignal);
+      current?.child.kill(signal);
       const force = setTimeout(() => current?.child.kill('SIGKILL'), specification.stopGraceMs);
       await wholeLife;
       clearTimeout(force);

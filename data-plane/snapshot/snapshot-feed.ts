@@ -38,7 +38,6 @@ const RETRY_MS = 100;
 const READ_BLOCK_MS = 1_000;
 const READ_COUNT = 500;
 const SAVE_INTERVAL_MS = 30_000;
-const SHARDS_PER_FETCH = 16;
 
 /**
  * Loads the snapshot from Redis, or from the copy on disk when Redis does not answer within `bootWaitMs`, and follows the
@@ -64,6 +63,8 @@ class RedisSnapshotFeed implements SnapshotFeed {
   #lastStreamId = '0-0';
   /** Clock time at which the publisher last confirmed that it is up to date. */
   #publishedAtMs = 0;
+  /** Whether the last read found nothing although the head spoke of more. */
+  #wasAhead = false;
   #closed = false;
   #following: Promise<void> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
@@ -72,7 +73,7 @@ class RedisSnapshotFeed implements SnapshotFeed {
   constructor(options: SnapshotFeedOptions) {
     this.#options = options;
     this.#store = new SnapshotStore(options.sealingKey);
-    this.#file = join(options.home, 'snapshot', 'last-good.jsonl');
+    this.#file = join(options.home, 'snapshot', 'last-good.bin');
     this.#link = openRedisLink(options.redisUrl, 'snapshot', options.logger, true);
   }
 
@@ -169,32 +170,43 @@ class RedisSnapshotFeed implements SnapshotFeed {
     store.loadCatalog(catalog.body, catalog.sequence);
     // A shard that did not change keeps its old number: all shards together are complete up to this one.
     const oldest = Number(head.shardsSequence);
-    for (let first = 0; first < SHARD_COUNT; first += SHARDS_PER_FETCH) {
-      const shards = Array.from({ length: SHARDS_PER_FETCH }, (_, index) => first + index);
-      const texts = await client.mget(shards.map((shard) => redisKeys.snapshotShard(shard)));
-      for (const [index, text] of texts.entries()) {
-        if (text === null) throw new SnapshotIncomplete();
-        const part = decodeSnapshotPart<SnapshotShard>(text);
-        store.loadShard(first + index, part.body, part.sequence);
-      }
+    // One shard of a million keys is a megabyte: each gets a turn of the event loop, while the next one is on its way.
+    const fetchShard = (shard: number): Promise<string | null> => client.get(redisKeys.snapshotShard(shard));
+    let next = fetchShard(0);
+    for (let shard = 0; shard < SHARD_COUNT; shard += 1) {
+      const text = await next;
+      if (text === null) throw new SnapshotIncomplete();
+      if (shard + 1 < SHARD_COUNT) next = fetchShard(shard + 1);
+      // Should this reload end here, nobody waits for what is on its way.
+      next.catch(() => undefined);
+      const part = decodeSnapshotPart<SnapshotShard>(text);
       await nextTurn();
+      await store.loadShard(shard, part.body, part.sequence);
     }
-    const changes = await client.xrange(redisKeys.snapshotChanges, '-', '+');
-    let reached = oldest;
-    let lastStreamId = '0-0';
-    for (const [id, fields] of changes) {
-      const { sequence, change } = readChange(fields);
-      lastStreamId = id;
-      if (sequence <= oldest) continue;
-      if (sequence > reached + 1) throw new SnapshotIncomplete();
-      store.apply(change, sequence);
-      reached = Math.max(reached, sequence);
-    }
-    if (reached < Number(head.sequence)) throw new SnapshotIncomplete();
-    store.sequence = reached;
+    const lastStreamId = await this.#applyChangesSince(store, oldest);
+    if (store.sequence < Number(head.sequence)) throw new SnapshotIncomplete();
     this.#store = store;
     this.#lastStreamId = lastStreamId;
     this.#publishedAtMs = Number(head.checkedAtMs);
+  }
+
+  /** Brings a store whose shards are complete up to `oldest` up to date; returns the id of the last entry of the stream. */
+  async #applyChangesSince(store: SnapshotStore, oldest: number): Promise<string> {
+    const { client } = this.#link;
+    store.sequence = oldest;
+    for (let lastStreamId = '0-0'; ; ) {
+      const from = `(${lastStreamId}`;
+      const changes = await client.xrange(redisKeys.snapshotChanges, from, '+', 'COUNT', READ_COUNT);
+      for (const [id, fields] of changes) {
+        const { sequence, change } = readChange(fields);
+        lastStreamId = id;
+        if (sequence <= oldest) continue;
+        if (sequence > store.sequence + 1) throw new SnapshotIncomplete();
+        store.apply(change, sequence);
+        store.sequence = Math.max(store.sequence, sequence);
+      }
+      if (changes.length < READ_COUNT) return lastStreamId;
+    }
   }
 
   /** Reads the change stream until closed. Every doubt (gap, restart, damage) ends in a reload. */
@@ -243,12 +255,10 @@ class RedisSnapshotFeed implements SnapshotFeed {
     if (sequence === null || checkedAtMs === null || sequence === undefined || checkedAtMs === undefined)
       return;
     this.#publishedAtMs = Number(checkedAtMs);
-    // A change published between the two reads arrives with the next read; a head that stays ahead means a lost stream.
-    if (
-      Number(sequence) > this.#store.sequence + READ_COUNT ||
-      (found === null && Number(sequence) > this.#store.sequence)
-    )
-      await this.#reload();
+    // A change published between the two reads arrives with the next one; a head that stays ahead means a lost stream.
+    const isAhead = found === null && Number(sequence) > this.#store.sequence;
+    if (isAhead && this.#wasAhead) await this.#reload();
+    this.#wasAhead = isAhead;
   }
 }
 

@@ -1,47 +1,101 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import {
   decodeSnapshotPart,
   encodeSnapshotPart,
   type SnapshotCatalog,
-  type SnapshotShard,
+  SnapshotFormatError,
 } from '#shared/snapshot.ts';
-import { SnapshotStore } from './snapshot-store.ts';
+import { type PackedPortion, SnapshotStore } from './snapshot-store.ts';
+
+/** Changes when packed bytes do; a copy of another version is not read. */
+const FILE_VERSION = 1;
+/** Each piece of the file is a head of this length, JSON and blanks, and as many bytes as it says. */
+const HEAD_BYTES = 256;
+const MOST_PIECE_BYTES = 1024 * 1024 * 1024;
+
+/** Before the bytes of a piece; `end` has none, and a copy without it is not whole. */
+interface PieceHead {
+  readonly version: number;
+  readonly of: 'catalog' | PackedPortion['of'] | 'end';
+  readonly bytes: number;
+  /** SHA-256 of the bytes, base64url. */
+  readonly digest: string;
+}
 
 /**
- * The last good snapshot on disk, for a start while Redis is away: one line per part (catalog, then the shards), each with
- * its own digest. Credentials in it are sealed as they are in Redis.
+ * The last good snapshot on disk, for a start while Redis is away: the catalog, then accounts and keys in portions, each with
+ * its digest. Credentials in it are sealed as they are in Redis. Changes that arrive while it is written come after its
+ * sequence and are applied again by who reads it.
  */
 export async function saveSnapshotFile(path: string, store: SnapshotStore): Promise<void> {
-  const { catalog, shards } = store.export();
-  const lines = [catalog, ...shards].map((part) => encodeSnapshotPart(part, store.sequence));
   const temporary = `${path}.${process.pid}.tmp`;
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(temporary, `${lines.join('\n')}\n`, { mode: 0o600 });
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await writePiece(file, 'catalog', Buffer.from(encodeSnapshotPart(store.catalog, store.sequence)));
+    for (const { of, bytes } of store.packed()) {
+      await writePiece(file, of, bytes);
+      await nextTurn();
+    }
+    await writePiece(file, 'end', Buffer.alloc(0));
+  } finally {
+    await file.close();
+  }
   await rename(temporary, path);
 }
 
-/** Reads the copy back; `undefined` when there is none. Throws `SnapshotFormatError` when it is damaged. */
+async function writePiece(file: FileHandle, of: PieceHead['of'], bytes: Buffer): Promise<void> {
+  const head: PieceHead = { version: FILE_VERSION, of, bytes: bytes.length, digest: digestOf(bytes) };
+  await file.write(JSON.stringify(head).padEnd(HEAD_BYTES));
+  if (bytes.length > 0) await file.write(bytes);
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('base64url');
+}
+
+/** Reads the copy back; `undefined` when there is none. Throws when it is damaged. */
 export async function loadSnapshotFile(
   path: string,
   sealingKey: SealingKey,
 ): Promise<SnapshotStore | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  if (!existsSync(path)) return undefined;
   const store = new SnapshotStore(sealingKey);
-  const [catalogLine = '', ...shardLines] = text.trimEnd().split('\n');
-  const catalog = decodeSnapshotPart<SnapshotCatalog>(catalogLine);
-  store.loadCatalog(catalog.body, catalog.sequence);
-  for (const [shard, line] of shardLines.entries()) {
-    const part = decodeSnapshotPart<SnapshotShard>(line);
-    store.loadShard(shard, part.body, part.sequence);
+  const file = await open(path);
+  try {
+    for (;;) {
+      const { of, bytes } = await readPiece(file);
+      if (of === 'end') return store;
+      if (of === 'catalog') {
+        const catalog = decodeSnapshotPart<SnapshotCatalog>(bytes.toString());
+        store.loadCatalog(catalog.body, catalog.sequence);
+        store.sequence = catalog.sequence;
+      } else store.loadPacked({ of, bytes }, store.sequence);
+      await nextTurn();
+    }
+  } finally {
+    await file.close();
   }
-  store.sequence = catalog.sequence;
-  return store;
+}
+
+async function readPiece(file: FileHandle): Promise<{ of: PieceHead['of']; bytes: Buffer }> {
+  const head = JSON.parse((await readBytes(file, HEAD_BYTES)).toString()) as PieceHead;
+  if (head.version !== FILE_VERSION || !(head.bytes >= 0 && head.bytes <= MOST_PIECE_BYTES))
+    throw new SnapshotFormatError('The snapshot copy has another version');
+  const bytes = await readBytes(file, head.bytes);
+  if (digestOf(bytes) !== head.digest)
+    throw new SnapshotFormatError('A part of the snapshot copy does not match its digest');
+  return { of: head.of, bytes };
+}
+
+async function readBytes(file: FileHandle, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  const { bytesRead } = await file.read(buffer, 0, length);
+  if (bytesRead < length) throw new SnapshotFormatError('The end of the snapshot copy is missing');
+  return buffer;
 }

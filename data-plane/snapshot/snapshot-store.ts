@@ -1,18 +1,28 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SEAL_PURPOSES, type SealingKey, unseal } from '#shared/sealed-secret.ts';
 import {
   SHARD_COUNT,
   type SnapshotAccount,
   type SnapshotCatalog,
   type SnapshotChange,
-  type SnapshotKey,
   type SnapshotShard,
   type SnapshotUpstream,
   shardOf,
 } from '#shared/snapshot.ts';
 import type { CompiledKey, CompiledModel, CompiledSnapshot, CompiledUpstream } from './compiled-snapshot.ts';
+import { PackedAccounts } from './packed-accounts.ts';
+import { PackedKeys } from './packed-keys.ts';
+import { textsIn } from './packed-texts.ts';
 
-const NO_EXACT_ALIASES: ReadonlyMap<string, string> = new Map();
-const NO_PREFIX_ALIASES: CompiledKey['prefixAliases'] = [];
+/** Some thousand accounts or keys as only this class reads them. */
+export interface PackedPortion {
+  readonly of: 'accounts' | 'keys';
+  /** Good until the next portion is taken. */
+  readonly bytes: Buffer;
+}
+
+/** Keys or accounts between two turns of the event loop. */
+const LOADED_PER_TURN = 1_000;
 
 /**
  * The snapshot in the shape that the request path reads, kept current change by change. Parts carry the sequence they were
@@ -21,10 +31,8 @@ const NO_PREFIX_ALIASES: CompiledKey['prefixAliases'] = [];
 export class SnapshotStore implements CompiledSnapshot {
   sequence = 0;
   readonly #sealingKey: SealingKey;
-  /** By the digest of the key, and by that of the secret before its last rotation. */
-  readonly #keysByDigest = new Map<string, CompiledKey>();
-  readonly #digestByKeyId = new Map<string, string>();
-  readonly #accounts = new Map<string, SnapshotAccount>();
+  readonly #keys = new PackedKeys();
+  readonly #accounts = new PackedAccounts();
   readonly #shardSequences: number[] = new Array<number>(SHARD_COUNT).fill(0);
   #catalog: SnapshotCatalog = { models: [], upstreams: [] };
   #catalogSequence = 0;
@@ -36,11 +44,11 @@ export class SnapshotStore implements CompiledSnapshot {
   }
 
   findKey(digest: string): CompiledKey | undefined {
-    return this.#keysByDigest.get(digest);
+    return this.#keys.find(digest);
   }
 
   findAccount(accountId: string): SnapshotAccount | undefined {
-    return this.#accounts.get(accountId);
+    return this.#accounts.find(accountId);
   }
 
   findModel(modelId: string): CompiledModel | undefined {
@@ -74,10 +82,17 @@ export class SnapshotStore implements CompiledSnapshot {
     this.#catalogSequence = sequence;
   }
 
-  loadShard(shard: number, body: SnapshotShard, sequence: number): void {
-    for (const account of body.accounts) this.#accounts.set(account.id, account);
-    for (const key of body.keys) this.#putKey(key);
+  /** Loads a shard that is complete up to `sequence`, with pauses for other work. */
+  async loadShard(shard: number, body: SnapshotShard, sequence: number): Promise<void> {
+    await this.#load(body);
     this.#shardSequences[shard] = sequence;
+  }
+
+  /** Loads a portion of another store. What all portions bring is complete up to `sequence`. */
+  loadPacked({ of, bytes }: PackedPortion, sequence: number): void {
+    const table = of === 'keys' ? this.#keys : this.#accounts;
+    for (const text of textsIn(bytes)) table.putPacked(text);
+    this.#shardSequences.fill(sequence);
   }
 
   /** Applies one change unless the part it belongs to already contains it. */
@@ -88,39 +103,31 @@ export class SnapshotStore implements CompiledSnapshot {
     }
     if (sequence <= (this.#shardSequences[shardOf(change.id)] ?? 0)) return;
     if (change.kind === 'account') {
-      if (change.account) this.#accounts.set(change.id, change.account);
-      else this.#accounts.delete(change.id);
-    } else if (change.key) this.#putKey(change.key);
-    else this.#removeKey(change.id);
+      if (change.account) this.#accounts.put(change.account);
+      else this.#accounts.remove(change.id);
+    } else if (change.key) this.#keys.put(change.key);
+    else this.#keys.remove(change.id);
   }
 
-  /** The state as snapshot parts, for the copy on disk. */
-  export(): { catalog: SnapshotCatalog; shards: SnapshotShard[] } {
-    const shards = Array.from({ length: SHARD_COUNT }, () => ({
-      accounts: [] as SnapshotAccount[],
-      keys: [] as SnapshotKey[],
-    }));
-    for (const account of this.#accounts.values()) shards[shardOf(account.id)]?.accounts.push(account);
-    for (const [digest, { config }] of this.#keysByDigest)
-      if (digest === config.digest) shards[shardOf(config.id)]?.keys.push(config);
-    return { catalog: this.#catalog, shards };
+  get catalog(): SnapshotCatalog {
+    return this.#catalog;
   }
 
-  #putKey(config: SnapshotKey): void {
-    this.#removeKey(config.id);
-    const key = compileKey(config);
-    this.#digestByKeyId.set(config.id, config.digest);
-    this.#keysByDigest.set(config.digest, key);
-    if (config.previousSecret !== undefined) this.#keysByDigest.set(config.previousSecret.digest, key);
+  /** Everything but the catalog. What changes while the portions are taken may be in none of them. */
+  *packed(): Generator<PackedPortion> {
+    for (const bytes of this.#accounts.portions()) yield { of: 'accounts', bytes };
+    for (const bytes of this.#keys.portions()) yield { of: 'keys', bytes };
   }
 
-  #removeKey(keyId: string): void {
-    const digest = this.#digestByKeyId.get(keyId);
-    if (digest === undefined) return;
-    const previous = this.#keysByDigest.get(digest)?.config.previousSecret?.digest;
-    this.#digestByKeyId.delete(keyId);
-    this.#keysByDigest.delete(digest);
-    if (previous !== undefined) this.#keysByDigest.delete(previous);
+  async #load({ accounts, keys }: SnapshotShard): Promise<void> {
+    for (let first = 0; first < accounts.length; first += LOADED_PER_TURN) {
+      for (const account of accounts.slice(first, first + LOADED_PER_TURN)) this.#accounts.put(account);
+      await nextTurn();
+    }
+    for (let first = 0; first < keys.length; first += LOADED_PER_TURN) {
+      for (const key of keys.slice(first, first + LOADED_PER_TURN)) this.#keys.put(key);
+      await nextTurn();
+    }
   }
 
   #compileUpstream(upstream: SnapshotUpstream): CompiledUpstream {
@@ -137,17 +144,4 @@ export class SnapshotStore implements CompiledSnapshot {
       sandbox: upstream.sandbox,
     };
   }
-}
-
-function compileKey(config: SnapshotKey): CompiledKey {
-  if (config.aliases.length === 0)
-    return { config, exactAliases: NO_EXACT_ALIASES, prefixAliases: NO_PREFIX_ALIASES };
-  const exactAliases = new Map<string, string>();
-  const prefixAliases: { prefix: string; model: string }[] = [];
-  for (const { alias, kind, model } of config.aliases) {
-    if (kind === 'exact') exactAliases.set(alias, model);
-    else prefixAliases.push({ prefix: alias, model });
-  }
-  prefixAliases.sort((left, right) => right.prefix.length - left.prefix.length);
-  return { config, exactAliases, prefixAliases };
 }

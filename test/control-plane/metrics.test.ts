@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
+import { JobQueues } from '#control-plane/jobs/job-queues.ts';
 import { serveMetrics } from '#control-plane/serve-metrics.ts';
 import { readSettings } from '#control-plane/settings.ts';
 import { ingestUsage } from '#control-plane/usage/ingest-usage.ts';
@@ -19,6 +20,7 @@ const databaseUrl = await testDatabaseUrl();
 const redisUrl = await testRedisUrl();
 const clients = openDatabase(databaseUrl, { max: 2, applicationName: 'metrics-test' });
 const link = openRedisLink(redisUrl, 'metrics-test', logger);
+const queues = new JobQueues(redisUrl, logger);
 const settings = readSettings({
   CROSSMODEL_HOME: home,
   DATABASE_URL: databaseUrl,
@@ -26,6 +28,7 @@ const settings = readSettings({
   CROSSMODEL_SECRET_KEY: '0123456789abcdef'.repeat(4),
 });
 afterAll(async () => {
+  await queues.close();
   link.close();
   await clients.close();
   rmSync(home, { recursive: true, force: true });
@@ -35,7 +38,8 @@ describe('metrics', () => {
   it('say how much usage waits where, on a port that service discovery finds', async () => {
     await ingestUsage(clients.sql, { spool: mintTestId(), from: 1, to: 2, lines: 'not json\nneither' });
     await link.client.xadd(redisKeys.usageStream, `${systemClock.nowMs() - 60_000}-0`, 'spool', 's');
-    const stores = { clients, redis: link.client, clock: systemClock };
+    await queues.add('mails', { mailId: mintTestId() }, { id: 'waits' });
+    const stores = { clients, redis: link.client, clock: systemClock, queues };
     const server = await serveMetrics({ settings, process: 'workers', logger, stores });
     const discovery = readFileSync(join(home, 'metrics', 'workers.json'), 'utf8');
     const [{ targets, labels }] = JSON.parse(discovery) as [{ targets: string[]; labels: object }];
@@ -49,6 +53,9 @@ describe('metrics', () => {
     expect(Number(/^crossmodel_usage_stream_oldest_seconds (\S+)$/m.exec(text)?.[1])).toBeGreaterThanOrEqual(
       60,
     );
+    expect(text).toContain('\ncrossmodel_job_queue_jobs{queue="mails",state="waiting"} 1\n');
+    expect(text).toMatch(/^crossmodel_job_queue_oldest_seconds\{queue="mails"\} /m);
+    expect(text).toContain('\ncrossmodel_dead_letters{queue="mails"} 0\n');
     expect(text).toContain('\nprocess_resident_memory_bytes ');
     expect(text).not.toMatch(/^crossmodel_reconciliation_age_seconds /m);
     expect((await fetch(`http://${targets[0]}/`)).status).toBe(404);

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type GatewayUnderTest, MODEL_ID, postChat, startGateway } from './support/gateway-under-test.ts';
 import type { ProviderScript } from './support/scripted-provider.ts';
@@ -227,9 +229,37 @@ describe('draining', () => {
       response.end(STOP + DONE);
     };
     const answer = await postChat(draining, { model: MODEL_ID, messages, stream: true });
-    const drained = draining.server.drain(5_000);
+    const drained = draining.server.drain({ deadlineMs: 5_000, lingerMs: 0 });
+    await nextTurn();
     await expect(fetch(`${draining.url}/healthz`)).rejects.toThrow();
     expect(await answer.text()).toContain('[DONE]');
+    await drained;
+    await draining.stop();
+  });
+
+  it('answers what an idle connection still sends, closes that, and does not wait for silent ones', async () => {
+    const draining = await startGateway();
+    const { port } = draining.server;
+    const [speaking, silent] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+    await Promise.all([once(speaking, 'connect'), once(silent, 'connect')]);
+    speaking.write('GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n');
+    await once(speaking, 'data');
+    const drained = draining.server.drain({ deadlineMs: 60_000, lingerMs: 300 });
+    await nextTurn();
+    speaking.write('GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n');
+    expect(String((await once(speaking, 'data'))[0])).toMatch(/^HTTP\/1.1 200 .*\r\nconnection: close\r\n/is);
+    await once(speaking, 'close');
+    await drained;
+    silent.destroy();
+    await draining.stop();
+  });
+
+  it('does not linger once every client has gone', async () => {
+    const draining = await startGateway();
+    const client = connect(draining.server.port, '127.0.0.1');
+    await once(client, 'connect');
+    const drained = draining.server.drain({ deadlineMs: 60_000, lingerMs: 60_000 });
+    client.end();
     await drained;
     await draining.stop();
   });
@@ -238,7 +268,7 @@ describe('draining', () => {
     const draining = await startGateway();
     draining.provider.script = endless(chunk('a'), chunk('b'), 20);
     const answer = await postChat(draining, { model: MODEL_ID, messages, stream: true });
-    await draining.server.drain(50);
+    await draining.server.drain({ deadlineMs: 50, lingerMs: 0 });
     draining.server.close();
     await expect(answer.text()).rejects.toThrow();
     expect((await draining.spool.wait(1))[0]).toMatchObject({ status: 'aborted' });

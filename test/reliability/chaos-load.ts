@@ -6,6 +6,7 @@ import type { SeededRandom } from './seeded-random.ts';
 const TICK_MS = 10;
 const MAX_IN_FLIGHT = 1_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+const BROKEN_CONNECTION = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'UND_ERR_SOCKET']);
 const END_OF_STREAM = 'data: [DONE]\n\n';
 
 /** An answer that reached the client whole: from now on its client may count on it, so it has to be billed. */
@@ -23,6 +24,8 @@ export interface LoadReport {
   readonly completed: readonly CompletedAnswer[];
   /** Answers that did not complete, by status or kind of failure. */
   readonly failures: ReadonlyMap<string, number>;
+  /** Connections that broke before an answer began, and whose request was sent once more on another one. */
+  readonly reconnects: number;
   /** Requests left out because too many were in flight. */
   readonly skipped: number;
   /** What became of the requests that were sent in each second of the run. */
@@ -40,6 +43,12 @@ export interface LoadOptions {
   readonly models: readonly string[];
   readonly requestsPerSecond: number;
   readonly random: SeededRandom;
+  /** What the provider is asked to do; without it, short answers at random. */
+  readonly drawScript?: (random: SeededRandom) => MockScript;
+  /** Share of the requests that open a connection of their own; the others share kept ones. */
+  readonly newConnectionShare?: number;
+  /** Whether a request whose connection broke before the answer began is sent once more. */
+  readonly reconnectsOnce?: boolean;
 }
 
 export interface Load {
@@ -55,6 +64,10 @@ export function startLoad(options: LoadOptions): Load {
     headersTimeout: REQUEST_TIMEOUT_MS,
     bodyTimeout: REQUEST_TIMEOUT_MS,
   });
+  let reconnects = 0;
+  const noteReconnect = (): void => {
+    reconnects += 1;
+  };
   const completed: CompletedAnswer[] = [];
   const failures = new Map<string, number>();
   const inFlight = new Set<Promise<void>>();
@@ -67,7 +80,7 @@ export function startLoad(options: LoadOptions): Load {
     const index = Math.floor((systemClock.monotonicMs() - startedAtMs) / 1000);
     seconds[index] ??= { completed: 0, failed: 0 };
     const second = seconds[index];
-    const outcome = await ask(options, agent);
+    const outcome = await ask(options, agent, noteReconnect);
     if (typeof outcome === 'string') {
       second.failed += 1;
       failures.set(outcome, (failures.get(outcome) ?? 0) + 1);
@@ -97,30 +110,42 @@ export function startLoad(options: LoadOptions): Load {
       clearInterval(timer);
       await Promise.all(inFlight);
       await agent.close();
-      return { sent, completed, failures, skipped, seconds };
+      return { sent, completed, failures, reconnects, skipped, seconds };
     },
   };
 }
 
 /** One request; its answer if it arrived whole, else what became of it in a word. */
-async function ask(options: LoadOptions, agent: Agent): Promise<CompletedAnswer | string> {
-  const { random, models } = options;
+async function ask(
+  options: LoadOptions,
+  agent: Agent,
+  noteReconnect: () => void,
+): Promise<CompletedAnswer | string> {
+  const { random, models, drawScript = randomScript } = options;
   const stream = random.next() < 0.5;
   const model = models[random.between(0, models.length)] ?? '';
+  const body = JSON.stringify({
+    model,
+    stream,
+    messages: [{ role: 'user', content: scriptInMessage(drawScript(random)) }],
+    max_tokens: 400,
+  });
   let received = '';
   let requestId = '';
   try {
-    const response = await request(`${options.dataPlaneUrl}/v1/chat/completions`, {
-      dispatcher: agent,
-      method: 'POST',
-      headers: { authorization: `Bearer ${options.apiKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify({
-        model,
-        stream,
-        messages: [{ role: 'user', content: scriptInMessage(randomScript(random)) }],
-        max_tokens: 400,
-      }),
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    const send = (): ReturnType<typeof request> =>
+      request(`${options.dataPlaneUrl}/v1/chat/completions`, {
+        dispatcher: agent,
+        method: 'POST',
+        reset: random.next() < (options.newConnectionShare ?? 0),
+        headers: { authorization: `Bearer ${options.apiKey}`, 'content-type': 'application/json' },
+        body,
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+    const response = await send().catch((error: unknown) => {
+      if (options.reconnectsOnce !== true || !BROKEN_CONNECTION.has(failureName(error))) throw error;
+      noteReconnect();
+      return send();
     });
     requestId = String(response.headers['x-request-id'] ?? '');
     if (response.statusCode !== 200) {

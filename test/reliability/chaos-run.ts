@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '#shared/clock.ts';
 import { controlApi, nanoUsd } from '#test/acceptance/control-api.ts';
@@ -20,9 +18,9 @@ import {
 } from './chaos-disturbances.ts';
 import { type CompletedAnswer, type LoadReport, startLoad } from './chaos-load.ts';
 import { judge, type Verdict } from './chaos-verdict.ts';
+import { PROVIDER_KEY, startProviderProcess } from './provider-process.ts';
 import { seededRandom } from './seeded-random.ts';
 
-const PROVIDER_KEY = 'sk-chaos-provider-key';
 const MODELS = ['openai/gpt-5-mini', 'openai/gpt-4o-mini'];
 const CREDIT_USD = '10000.00';
 const WARM_UP_ANSWERS = 20;
@@ -192,28 +190,4 @@ function absentProcesses(product: RunningProduct, { dataPlaneProcesses }: ChaosO
   const alive = Object.entries(product.processes() ?? {}).filter(([, pid]) => isAlive(pid));
   const expected = COMPONENTS.length - 1 + dataPlaneProcesses;
   return alive.length >= expected ? [] : [`only ${alive.map(([name]) => name).join(', ')} run`];
-}
-
-interface ProviderProcess {
-  readonly baseUrl: string;
-  stop(): Promise<void>;
-}
-
-async function startProviderProcess(bookPath: string): Promise<ProviderProcess> {
-  const program = path.join(import.meta.dirname, '..', 'fakes', 'mock-provider-main.ts');
-  const child = spawn(process.execPath, [program, '--book', bookPath, '--key', PROVIDER_KEY], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { baseUrl } = JSON.parse(line) as { baseUrl: string };
-    return {
-      baseUrl,
-      stop: async () => {
-        child.kill('SIGTERM');
-        await exited;
-      },
-    };
-  }
-  throw new Error('The mock provider ended before it listened');
 }

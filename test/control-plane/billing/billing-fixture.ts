@@ -65,6 +65,7 @@ export async function startBilling(
     dailyCardLimit: 1_000,
     disputeSuspendsAccount: false,
     operatorMail: ['operator@example.com'],
+    receiptFont: null,
     seller: ['CrossModel GmbH', 'Example Street 1, Berlin', 'VAT DE000000000'],
     ...changes,
   };
