@@ -21,14 +21,21 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
-    await Promise.all([
-      import('./http-server.ts'),
-      import('./mail/open-mailbox.ts'),
-      import('./people/open-sign-in.ts'),
-      import('./rate-limit.ts'),
-      import('./billing/open-payments.ts'),
-    ]);
+  const [
+    { startApiServer },
+    { LiveFeed },
+    { openMailbox },
+    { openSignIn },
+    { RateLimiter },
+    { openPayments },
+  ] = await Promise.all([
+    import('./http-server.ts'),
+    import('./live/live-feed.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+    import('./billing/open-payments.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -51,6 +58,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     consoleOrigins,
     development,
   });
+  const liveFeed = new LiveFeed(settings.redisUrl);
   const payments = openPayments(
     { database, redisUrl: settings.redisUrl, sealingKey, logger },
     settings.billing,
@@ -66,6 +74,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
       webhookFetcher: webhookFetcher(settings),
+      liveFeed,
       ...payments.resources,
     },
     {
@@ -84,6 +93,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   return {
     close: async () => {
       await metrics?.close();
+      liveFeed.close();
       await server.close();
       await payments.resources.queues.close();
       await mailbox.close();

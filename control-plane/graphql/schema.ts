@@ -10,6 +10,7 @@ import './model-mutations.ts';
 import './credit-allocation.ts';
 import './job-queue.ts';
 import './ledger.ts';
+import './live.ts';
 import './management-token.ts';
 import './member.ts';
 import './member-mutations.ts';
