@@ -21,21 +21,7 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [
-    { startApiServer },
-    { LiveFeed },
-    { openMailbox },
-    { openSignIn },
-    { RateLimiter },
-    { openPayments },
-  ] = await Promise.all([
-    import('./http-server.ts'),
-    import('./live/live-feed.ts'),
-    import('./mail/open-mailbox.ts'),
-    import('./people/open-sign-in.ts'),
-    import('./rate-limit.ts'),
-    import('./billing/open-payments.ts'),
-  ]);
+  const { startApiServer, LiveFeed, openMailbox, openSignIn, RateLimiter, openPayments } = await importApi();
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -101,6 +87,18 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       await clients.close();
     },
   };
+}
+
+async function importApi() {
+  const [server, live, mail, people, limits, billing] = await Promise.all([
+    import('./http-server.ts'),
+    import('./live/live-feed.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+    import('./billing/open-payments.ts'),
+  ]);
+  return { ...server, ...live, ...mail, ...people, ...limits, ...billing };
 }
 
 /** In development the browser may know this machine by either of its names. */
