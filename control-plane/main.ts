@@ -21,7 +21,8 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const { startApiServer, LiveFeed, openMailbox, openSignIn, RateLimiter, openPayments } = await importApi();
+  const { startApiServer, LiveFeed, openMailbox, openSignIn, RateLimiter, openPayments, exportRoute } =
+    await importApi();
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -30,8 +31,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
   const { sealingKey, publicUrl } = settings;
-  const development = settings.mode === 'development';
-  const consoleOrigins = ownOrigins(settings);
+  const { development, consoleOrigins } = edgeOf(settings);
   const mailbox = openMailbox(mailSettings(settings), logger);
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const signIn = openSignIn({
@@ -59,19 +59,15 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       costPerMinute: settings.apiCostPerMinute,
       apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
+      publicUrl,
       webhookFetcher: webhookFetcher(settings),
       liveFeed,
       ...payments.resources,
     },
     {
-      routes: payments.routes,
-      development,
+      ...edgeOf(settings),
+      routes: [...payments.routes, exportRoute(database, sealingKey)],
       logger,
-      bindAddress: settings.bindAddress,
-      port: settings.controlPlanePort,
-      trustedProxies: settings.trustedProxies,
-      consoleOrigins,
-      publicUrl,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
@@ -90,15 +86,29 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
 }
 
 async function importApi() {
-  const [server, live, mail, people, limits, billing] = await Promise.all([
+  const [server, live, mail, people, limits, billing, exports] = await Promise.all([
     import('./http-server.ts'),
     import('./live/live-feed.ts'),
     import('./mail/open-mailbox.ts'),
     import('./people/open-sign-in.ts'),
     import('./rate-limit.ts'),
     import('./billing/open-payments.ts'),
+    import('./exports/serve-export.ts'),
   ]);
-  return { ...server, ...live, ...mail, ...people, ...limits, ...billing };
+  return { ...server, ...live, ...mail, ...people, ...limits, ...billing, ...exports };
+}
+
+/** Where the API listens, and whom it believes. */
+function edgeOf(settings: ControlPlaneSettings) {
+  const { bindAddress, trustedProxies, publicUrl } = settings;
+  return {
+    development: settings.mode === 'development',
+    bindAddress,
+    port: settings.controlPlanePort,
+    trustedProxies,
+    consoleOrigins: ownOrigins(settings),
+    publicUrl,
+  };
 }
 
 /** In development the browser may know this machine by either of its names. */

@@ -26,6 +26,8 @@ export const ID_PREFIXES = {
   User: 'user',
   AuditEntry: 'audit',
   QuarantinedUsageRecord: 'qrec',
+  UsageExport: 'uexp',
+  LedgerExport: 'lexp',
   WebhookEndpoint: 'hook',
   WebhookEvent: 'event',
   WebhookDelivery: 'delivery',

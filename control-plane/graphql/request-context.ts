@@ -29,6 +29,8 @@ export interface ApiResources {
   /** Says when accounts move, to live subscriptions. */
   readonly liveFeed: LiveFeed;
   readonly rateLimiter: RateLimiter;
+  /** Where browsers find this server; without a path. */
+  readonly publicUrl: string;
   /** How much each token and person may ask for in a minute; see `spendCost`. */
   readonly costPerMinute: number;
   /** How long a request may run before it is answered with an error. */

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
 import type { Database, Sql } from '#db/client.ts';
 import { listenForever } from '#db/listen.ts';
+import { systemClock } from '#shared/clock.ts';
 import type { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import { billingJobs, openBilling } from '../billing/billing-part.ts';
 import type { BillingSettings } from '../billing/billing-settings.ts';
+import { exportJob } from '../exports/write-export.ts';
 import type { Mailbox } from '../mail/open-mailbox.ts';
 import { mailJob } from '../mail/queue-mail.ts';
 import { deliverWebhooksJob } from '../webhooks/deliver-webhooks.ts';
@@ -33,6 +35,7 @@ export function startJobs(options: JobsOptions): {
   const { database, sql, redisUrl, logger, mailbox, billing } = options;
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
+    exportJob(database, systemClock),
     ...(billing ? billingJobs(openBilling(database, billing), queues) : []),
     deliverWebhooksJob(options),
     mailJob(database, mailbox),
