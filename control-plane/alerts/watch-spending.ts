@@ -14,6 +14,8 @@ export interface BookedUsage {
   readonly accountIds: readonly string[];
   /** Names of budget wallets. */
   readonly wallets: readonly string[];
+  /** Keys whose requests were refused for want of money. */
+  readonly refusedKeyIds: readonly string[];
 }
 
 const LOOK_EVERY_MS = 500;
@@ -32,6 +34,7 @@ export class SpendingWatch {
   readonly #clock: Clock;
   readonly #accounts = new Set<string>();
   readonly #wallets = new Set<string>();
+  readonly #refused = new Set<string>();
   readonly #listening: Listening;
   readonly #works: readonly PeriodicWork[];
 
@@ -60,9 +63,10 @@ export class SpendingWatch {
   }
 
   /** Call it after the commit. Costs nothing but the memory of the names. */
-  noteBooked({ accountIds, wallets }: BookedUsage): void {
+  noteBooked({ accountIds, wallets, refusedKeyIds }: BookedUsage): void {
     for (const accountId of accountIds) this.#accounts.add(accountId);
     for (const wallet of wallets) this.#wallets.add(wallet);
+    for (const apiKeyId of refusedKeyIds) this.#refused.add(apiKeyId);
   }
 
   async close(): Promise<void> {
@@ -74,11 +78,12 @@ export class SpendingWatch {
   async #look(): Promise<void> {
     const accountIds = take(this.#accounts);
     const wallets = take(this.#wallets);
-    if (accountIds.length + wallets.length === 0) return;
+    const refusedKeyIds = take(this.#refused);
+    if (accountIds.length + wallets.length + refusedKeyIds.length === 0) return;
     try {
-      await this.#mark(accountIds, wallets);
+      await this.#mark(accountIds, wallets, refusedKeyIds);
     } catch (error) {
-      this.noteBooked({ accountIds, wallets });
+      this.noteBooked({ accountIds, wallets, refusedKeyIds });
       throw error;
     }
     // Subscriptions also look by themselves now and then, so a lost word is a late one.
@@ -87,13 +92,19 @@ export class SpendingWatch {
   }
 
   async #lookAtAll(): Promise<void> {
-    await this.#mark(null, null);
+    await this.#mark(null, null, []);
   }
 
-  async #mark(accountIds: readonly string[] | null, wallets: readonly string[] | null): Promise<void> {
+  async #mark(
+    accountIds: readonly string[] | null,
+    wallets: readonly string[] | null,
+    refusedKeyIds: readonly string[],
+  ): Promise<void> {
     // Two transactions: neither waits for the locks of the other's rows.
     await this.#database.transaction((tx) => markLowBalances(tx, accountIds));
-    await this.#database.transaction((tx) => markSpendLimits(tx, wallets, this.#clock.nowMs()));
+    await this.#database.transaction((tx) =>
+      markSpendLimits(tx, { wallets, refusedKeyIds }, this.#clock.nowMs()),
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import type { Transaction } from '#db/client.ts';
 import { apiKeys } from '#db/schema/api-keys.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { Reach } from '../accounts/authorize.ts';
-import { currentWalletsOf, markSpendLimits } from '../alerts/mark-spend-limits.ts';
+import { markChangedBudget } from '../alerts/mark-spend-limits.ts';
 import { readModelStatuses } from '../catalog/alias-rules.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
@@ -48,10 +48,8 @@ export async function updateKey(
   await tx.update(apiKeys).set(columns).where(eq(apiKeys.id, apiKeyId));
   await recordConfigChange(tx, { entity: 'key', entityId: apiKeyId });
   // A lower budget may be reached at once; a higher one is told of anew.
-  if ('budgetNano' in columns || 'budgetPeriod' in columns) {
-    const nowMs = systemClock.nowMs();
-    await markSpendLimits(tx, currentWalletsOf(apiKeyId, nowMs), nowMs);
-  }
+  if ('budgetNano' in columns || 'budgetPeriod' in columns)
+    await markChangedBudget(tx, apiKeyId, systemClock.nowMs());
   return succeeded({ apiKeyId });
 }
 

@@ -193,7 +193,8 @@ export class UsageConsumer {
       logger.error({ spool, records: outcome.quarantined }, 'Usage records quarantined');
     for (const { accountId } of outcome.settled) this.#options.totals.markChanged(accountId);
     const wallets = outcome.budgets.map((budget) => budget.wallet);
-    this.#options.watch?.noteBooked({ accountIds: outcome.accountIds, wallets });
+    const { accountIds, refusedKeyIds } = outcome;
+    this.#options.watch?.noteBooked({ accountIds, wallets, refusedKeyIds });
     await this.#options.wallets.publishSettled(outcome.settled, outcome.budgets);
     if (outcome.closed) await forgetSpool(this.#options.link.client, spool);
     await this.#acknowledge(run, outcome.highWater);

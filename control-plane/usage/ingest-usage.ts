@@ -39,6 +39,7 @@ export async function ingestUsage(
       settled: [],
       budgets: [],
       accountIds: [],
+      refusedKeyIds: [],
       quarantined: 0,
     };
     if (batch.from > highWater + 1) return { ...unchanged, gap: true };

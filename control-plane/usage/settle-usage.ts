@@ -25,6 +25,8 @@ export interface Settled {
   readonly budgets: readonly SettledBudget[];
   /** Whose usage it was, also where it cost nothing. */
   readonly accountIds: readonly string[];
+  /** Keys with a request that was refused for want of money, theirs or their account's. */
+  readonly refusedKeyIds: readonly string[];
 }
 
 /**
@@ -36,7 +38,7 @@ export async function settleUsage(
   unit: SettlementUnit,
   records: readonly UsageRecord[],
 ): Promise<Settled> {
-  if (records.length === 0) return { settled: [], budgets: [], accountIds: [] };
+  if (records.length === 0) return { settled: [], budgets: [], accountIds: [], refusedKeyIds: [] };
   const settlementIds = new Map<string, string>();
   for (const record of records)
     if (record.costNano !== '0' && !settlementIds.has(record.accountId))
@@ -57,7 +59,9 @@ export async function settleUsage(
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
   const accountIds = [...new Set(fresh.map((record) => record.accountId))];
-  return { settled, budgets, accountIds };
+  const refused = fresh.filter((record) => record.errorCode === 'insufficient_balance');
+  const refusedKeyIds = [...new Set(refused.map((record) => record.apiKeyId))];
+  return { settled, budgets, accountIds, refusedKeyIds };
 }
 
 async function postCosts(

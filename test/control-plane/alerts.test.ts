@@ -6,6 +6,8 @@ import { ingestUsage } from '#control-plane/usage/ingest-usage.ts';
 import { budgetPeriodAt } from '#shared/budget-period.ts';
 import { systemClock } from '#shared/clock.ts';
 import { parseIdOf } from '#shared/identifiers.ts';
+import { NO_TOKENS } from '#shared/token-usage.ts';
+import type { UsageRecord } from '#shared/usage-record.ts';
 import {
   type BillableAccount,
   billedRecord,
@@ -64,20 +66,25 @@ async function grant(accountId: string, amountUsd: string): Promise<void> {
 }
 
 /** Books requests of 0.00045 USD each, as the workers do. */
-async function spend(accountId: string, requests: number, apiKeyId?: string): Promise<void> {
+async function spend(
+  accountId: string,
+  requests: number,
+  apiKeyId?: string,
+  more: Partial<UsageRecord> = {},
+): Promise<void> {
   const account = {
     ...priced,
     accountId: parseIdOf('Account', accountId) ?? '',
     apiKeyId: apiKeyId === undefined ? mintTestId() : (parseIdOf('ApiKey', apiKeyId) ?? ''),
   };
   const budgetPeriod = budgetPeriodAt('month', systemClock.nowMs()).label;
-  const changes = apiKeyId === undefined ? {} : { budgetPeriod };
+  const changes = { ...(apiKeyId === undefined ? {} : { budgetPeriod }), ...more };
   const lines = Array.from({ length: requests }, () =>
     JSON.stringify(billedRecord(account, undefined, changes)),
   );
   const batch = { spool: mintTestId(), from: 1, to: requests, lines: lines.join('\n') };
-  const { accountIds, budgets } = await ingestUsage(hooks.api.sql, batch);
-  watch.noteBooked({ accountIds, wallets: budgets.map((budget) => budget.wallet) });
+  const { accountIds, budgets, refusedKeyIds } = await ingestUsage(hooks.api.sql, batch);
+  watch.noteBooked({ accountIds, wallets: budgets.map((budget) => budget.wallet), refusedKeyIds });
 }
 
 const mailsAbout = (words: string) =>
@@ -198,6 +205,35 @@ describe('a budget', () => {
     await spend(accountId, 1, apiKeyId);
     await spend(accountId, 30, apiKeyId);
     expect((await told(endpoint, 4)).at(-1)).toMatchObject({ data: { percent: 100, limitNano: '10000000' } });
+  });
+
+  it('is reached too when a request is refused because what is left does not cover it', async () => {
+    const { accountId } = await openTeam();
+    const refusal: Partial<UsageRecord> = {
+      status: 'error',
+      httpStatus: 402,
+      errorCode: 'insufficient_balance',
+      costNano: '0',
+      usage: NO_TOKENS,
+      priceVersionId: null,
+    };
+    const endpoint = await hooks.endpoint(accountId, ['SPEND_LIMIT_REACHED']);
+    const budget = { budgetUsd: '0.001', budgetPeriod: 'MONTH' };
+    const apiKeyId = await hooks.makeKey(accountId, budget);
+    await spend(accountId, 1, apiKeyId);
+    // Without money in the account it is the balance that refuses.
+    await spend(accountId, 1, apiKeyId, refusal);
+    await flush(endpoint, 0);
+    await grant(accountId, '10');
+    await spend(accountId, 1, apiKeyId, refusal);
+    const told100 = (await told(endpoint, 2)).at(-1);
+    expect(told100).toMatchObject({
+      type: 'spend_limit.reached',
+      data: { spentNano: '450000', percent: 100 },
+    });
+    await spend(accountId, 1, apiKeyId, refusal);
+    await flush(endpoint, 2);
+    expect(hooks.receiver.on(endpoint.path)).toHaveLength(3);
   });
 });
 

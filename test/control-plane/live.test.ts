@@ -59,7 +59,7 @@ async function use(accountId: string, requests: number): Promise<string[]> {
   const records = Array.from({ length: requests }, () => billedRecord(account));
   const lines = records.map((record) => JSON.stringify(record)).join('\n');
   const { accountIds } = await ingestUsage(api.sql, { spool: mintTestId(), from: 1, to: requests, lines });
-  watch.noteBooked({ accountIds, wallets: [] });
+  watch.noteBooked({ accountIds, wallets: [], refusedKeyIds: [] });
   return records.map((record) => `req_cm_${record.requestId.replaceAll('-', '')}`);
 }
 
