@@ -30,7 +30,7 @@ import { RefusalRecords } from './endpoints/refusal-records.ts';
 import { shapeByHeader } from './endpoints/shared-get.ts';
 import type { Gateway } from './gateway.ts';
 import { RequestIntake } from './http/request-intake.ts';
-import { ResponseWriter } from './http/response-writer.ts';
+import { type ResponseOptions, ResponseWriter } from './http/response-writer.ts';
 
 export interface RunningServer {
   readonly port: number;
@@ -127,7 +127,7 @@ class Doors {
     shape: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
   ): void {
-    app.post(path, this.handler(shape, answer));
+    app.post(path, this.handler(shape, answer, 'body'));
     app.any(
       path,
       this.handler(shape, (exchange) => answerWrongMethod(exchange, 'POST')),
@@ -140,9 +140,8 @@ class Doors {
     shape: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
   ): void {
-    const handler = this.handler(shape, answer);
-    app.get(path, handler);
-    app.head(path, handler);
+    app.get(path, this.handler(shape, answer, 'body'));
+    app.head(path, this.handler(shape, answer, 'head'));
     app.any(
       path,
       this.handler(shape, (exchange) => answerWrongMethod(exchange, 'GET, HEAD')),
@@ -152,15 +151,13 @@ class Doors {
   handler(
     shapeOf: (intake: RequestIntake) => ErrorShape,
     answer: Handler,
+    sends: 'body' | 'head' | 'either' = 'either',
   ): (response: HttpResponse, request: HttpRequest) => void {
     return (response, request) => {
       const intake = new RequestIntake(response, request);
       this.#open += 1;
-      const writer = new ResponseWriter(response, {
-        isHead: intake.method === 'head',
-        closesConnection: this.#closesConnection,
-        onClosed: this.#closed,
-      });
+      const isHead = sends === 'head' || (sends === 'either' && intake.method === 'head');
+      const writer = new ResponseWriter(response, isHead ? this.#headOptions : this.#bodyOptions);
       const exchange = openExchange(this.#gateway, intake, writer, shapeOf(intake));
       // A throw through uWS would end the process and every stream in it.
       try {
@@ -171,11 +168,14 @@ class Doors {
     };
   }
 
-  readonly #closesConnection = (): boolean => this.draining;
-
-  readonly #closed = (): void => {
-    this.#open -= 1;
+  readonly #bodyOptions: ResponseOptions = {
+    isHead: false,
+    closesConnection: () => this.draining,
+    onClosed: () => {
+      this.#open -= 1;
+    },
   };
+  readonly #headOptions: ResponseOptions = { ...this.#bodyOptions, isHead: true };
 
   /** uWS counts a new connection as 1 and one that has gone as -1. */
   readonly countConnection = (_: HttpResponse, change: number): void => {

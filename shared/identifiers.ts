@@ -32,11 +32,18 @@ export type IdKind = keyof typeof ID_PREFIXES;
 const KIND_BY_PREFIX = new Map<string, IdKind>(
   Object.entries(ID_PREFIXES).map(([kind, prefix]) => [prefix, kind as IdKind]),
 );
+const HEX_DIGITS = 32;
 const PUBLIC_ID = /^([a-z_]+)_([0-9a-f]{32})$/;
 
 /** Shows an internal UUID to the outside: `formatId('ApiKey', uuid)` → `key_…`. */
 export function formatId(kind: IdKind, uuid: string): string {
-  return `${ID_PREFIXES[kind]}_${uuid.replaceAll('-', '')}`;
+  return `${ID_PREFIXES[kind]}_${uuidHex(uuid)}`;
+}
+
+/** The 32 hexadecimal digits of a UUID, with dashes or without. */
+export function uuidHex(uuid: string): string {
+  if (uuid.length === HEX_DIGITS) return uuid;
+  return `${uuid.slice(0, 8)}${uuid.slice(9, 13)}${uuid.slice(14, 18)}${uuid.slice(19, 23)}${uuid.slice(24)}`;
 }
 
 /** Reads a public id back; `undefined` when the text is not an id of this product. */
@@ -62,6 +69,9 @@ const RANDOM_POOL_BYTES = 4096;
 const RANDOM_BYTES_PER_ID = 8;
 const COUNTER_BITS = 12;
 const COUNTER_MAX = (1 << COUNTER_BITS) - 1;
+const HEX_DIGITS_PER_BYTE = 2;
+/** The third group of an id for each count: version 7 and the count. */
+const VERSIONS = Array.from({ length: COUNTER_MAX + 1 }, (_, count) => (0x7000 | count).toString(16));
 
 /**
  * Mints UUIDv7 ids (RFC 9562 section 6.2, method 1: a 12-bit counter behind the ms timestamp) that rise strictly within
@@ -69,31 +79,40 @@ const COUNTER_MAX = (1 << COUNTER_BITS) - 1;
  */
 export function createIdMinter(clock: Clock): () => string {
   const pool = Buffer.alloc(RANDOM_POOL_BYTES);
+  /** The pool with the variant bits of each id in place, as text. */
+  let tails = '';
   let offset = RANDOM_POOL_BYTES;
   let lastMs = 0;
+  /** Of `lastMs`, the first two groups of an id. */
+  let time = '';
   let counter = 0;
+  const setTime = (ms: number): void => {
+    lastMs = ms;
+    const digits = ms.toString(16).padStart(12, '0');
+    time = `${digits.slice(0, 8)}-${digits.slice(8)}`;
+  };
   return () => {
     if (offset === RANDOM_POOL_BYTES) {
       randomFillSync(pool);
+      for (let at = 0; at < RANDOM_POOL_BYTES; at += RANDOM_BYTES_PER_ID)
+        pool[at] = ((pool[at] ?? 0) & 0x3f) | 0x80;
+      tails = pool.toString('hex');
       offset = 0;
     }
     const nowMs = clock.nowMs();
     if (nowMs > lastMs) {
-      lastMs = nowMs;
+      setTime(nowMs);
       // Start low so that a busy millisecond has room to count up before it borrows from the next one.
-      counter = pool.readUInt16BE(offset) & (COUNTER_MAX >> 1);
+      counter = pool.readUInt16BE(offset + 1) & (COUNTER_MAX >> 1);
     } else if (counter === COUNTER_MAX) {
-      lastMs += 1;
+      setTime(lastMs + 1);
       counter = 0;
     } else {
       counter += 1;
     }
-    pool[offset] = ((pool[offset] ?? 0) & 0x3f) | 0x80;
-    const tail = pool.toString('hex', offset, offset + RANDOM_BYTES_PER_ID);
+    const at = offset * HEX_DIGITS_PER_BYTE;
     offset += RANDOM_BYTES_PER_ID;
-    const time = lastMs.toString(16).padStart(12, '0');
-    const version = (0x7000 | counter).toString(16);
-    return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+    return `${time}-${VERSIONS[counter] ?? ''}-${tails.slice(at, at + 4)}-${tails.slice(at + 4, at + 16)}`;
   };
 }
 

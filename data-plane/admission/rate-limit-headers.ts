@@ -14,27 +14,23 @@ export function rateLimitHeaders(
   nowMs: number,
 ): string[] {
   const { requestLimit, tokenLimit, remainingRequests, remainingTokens } = standing;
-  const figures = [requestLimit, remainingRequests, tokenLimit, remainingTokens].map(String) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  const [requests, requestsLeft, tokens, tokensLeft] = figures;
-  if (shape === 'openai')
-    return [
-      ...['x-ratelimit-limit-requests', requests, 'x-ratelimit-remaining-requests', requestsLeft],
-      ...['x-ratelimit-reset-requests', durationText(standing.requestResetMs)],
-      ...['x-ratelimit-limit-tokens', tokens, 'x-ratelimit-remaining-tokens', tokensLeft],
-      ...['x-ratelimit-reset-tokens', durationText(standing.tokenResetMs)],
-    ];
-  return [
-    ...['anthropic-ratelimit-requests-limit', requests],
-    ...['anthropic-ratelimit-requests-remaining', requestsLeft],
-    ...['anthropic-ratelimit-requests-reset', momentText(nowMs + standing.requestResetMs)],
-    ...['anthropic-ratelimit-tokens-limit', tokens, 'anthropic-ratelimit-tokens-remaining', tokensLeft],
-    ...['anthropic-ratelimit-tokens-reset', momentText(nowMs + standing.tokenResetMs)],
-  ];
+  const [requests, requestsLeft] = [`${requestLimit}`, `${remainingRequests}`];
+  const [tokens, tokensLeft] = [`${tokenLimit}`, `${remainingTokens}`];
+  const headers: string[] = [];
+  if (shape === 'openai') {
+    headers.push('x-ratelimit-limit-requests', requests, 'x-ratelimit-remaining-requests', requestsLeft);
+    headers.push('x-ratelimit-reset-requests', durationText(standing.requestResetMs));
+    headers.push('x-ratelimit-limit-tokens', tokens, 'x-ratelimit-remaining-tokens', tokensLeft);
+    headers.push('x-ratelimit-reset-tokens', durationText(standing.tokenResetMs));
+    return headers;
+  }
+  headers.push('anthropic-ratelimit-requests-limit', requests);
+  headers.push('anthropic-ratelimit-requests-remaining', requestsLeft);
+  headers.push('anthropic-ratelimit-requests-reset', momentText(nowMs + standing.requestResetMs));
+  headers.push('anthropic-ratelimit-tokens-limit', tokens);
+  headers.push('anthropic-ratelimit-tokens-remaining', tokensLeft);
+  headers.push('anthropic-ratelimit-tokens-reset', momentText(nowMs + standing.tokenResetMs));
+  return headers;
 }
 
 /** As OpenAI writes durations: `1m1s`, `59s`, `0s`. */
@@ -44,8 +40,16 @@ function durationText(ms: number): string {
   return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % SECONDS_PER_MINUTE}s`;
 }
 
+/** The moment written last: a busy process says the same one thousands of times. */
+let lastMomentMs = Number.NaN;
+let lastMoment = '';
+
 /** RFC 3339, whole seconds, rounded up. */
 function momentText(ms: number): string {
   const roundedMs = Math.ceil(ms / MS_PER_SECOND) * MS_PER_SECOND;
-  return `${new Date(roundedMs).toISOString().slice(0, DATE_LENGTH)}Z`;
+  if (roundedMs !== lastMomentMs) {
+    lastMoment = `${new Date(roundedMs).toISOString().slice(0, DATE_LENGTH)}Z`;
+    lastMomentMs = roundedMs;
+  }
+  return lastMoment;
 }

@@ -1,6 +1,6 @@
 import { type PromptSize, TYPICAL_BYTES_PER_TOKEN } from '#data-plane/dialects/dialect.ts';
 import { type NanoUsd, roundPicoToNano } from '#shared/money.ts';
-import type { PriceVersion } from '#shared/price.ts';
+import type { PriceTier, PriceVersion } from '#shared/price.ts';
 import type { SnapshotModel } from '#shared/snapshot.ts';
 
 /** Hardly any tokenizer makes more than one token out of two bytes of JSON text. */
@@ -94,13 +94,17 @@ function dearestPrices(
   const input = worstInputTokens(prompt, model);
   let inputPrice = 0;
   let output = 0;
+  const weigh = (tiers: readonly PriceTier[]): void => {
+    for (const tier of tiers) {
+      if (tier.aboveTokens > 0 && input <= tier.aboveTokens) continue;
+      inputPrice = Math.max(inputPrice, tier.input, tier.cacheRead, tier.cacheWrite5m);
+      if (mayWriteHourCache) inputPrice = Math.max(inputPrice, tier.cacheWrite1h);
+      output = Math.max(output, tier.output);
+    }
+  };
+  weigh(price.tiers);
   // Which service tier the provider will serve is its own to say.
-  for (const tier of [...price.tiers, ...(price.serviceTiers ?? []).flatMap(({ tiers }) => tiers)]) {
-    if (tier.aboveTokens > 0 && input <= tier.aboveTokens) continue;
-    inputPrice = Math.max(inputPrice, tier.input, tier.cacheRead, tier.cacheWrite5m);
-    if (mayWriteHourCache) inputPrice = Math.max(inputPrice, tier.cacheWrite1h);
-    output = Math.max(output, tier.output);
-  }
+  if (price.serviceTiers !== undefined) for (const { tiers } of price.serviceTiers) weigh(tiers);
   return { inputPico: BigInt(input) * BigInt(inputPrice), output };
 }
 

@@ -52,9 +52,9 @@ export interface ClientDialect<Request extends WatchedRequest = WatchedRequest> 
   hidesUsageChunk(request: Request): boolean;
   /**
    * Whether a body may hold what only another provider wrote (reasoning state, ids) and a provider of this dialect would
-   * refuse. Cheap; never false when it does.
+   * refuse. Cheap; never false when it does. For `request` the same holds as above.
    */
-  mayHoldForeignState(body: Buffer, vendor: string): boolean;
+  mayHoldForeignState(body: Buffer, vendor: string, request: Request): boolean;
   /** The body without that, everything else as it was; `undefined` when there is none. */
   withoutForeignState(body: JsonObject, vendor: string): CleanedRequest | undefined;
   readonly codec: ClientCodec;

@@ -52,7 +52,8 @@ export const chatClientDialect: ClientDialect<ChatRequest> = {
   forward: chatDialect,
   forwardBody: providerChatBody,
   hidesUsageChunk: (request) => !request.wantsUsageChunk,
-  mayHoldForeignState: mayHoldForeignThoughts,
+  // Only answers hold what providers write, and the calls that they made.
+  mayHoldForeignState: (body, vendor, { hasAnswers }) => hasAnswers && mayHoldForeignThoughts(body, vendor),
   withoutForeignState: dropForeignThoughts,
   codec: chatClientCodec,
 };

@@ -44,7 +44,7 @@ export function askTokenCount(
       },
       onData: (piece) => {
         bytes += piece.length;
-        if (bytes <= MAX_COUNT_BYTES) pieces.push(piece);
+        if (bytes <= MAX_COUNT_BYTES) pieces.push(Buffer.from(piece));
       },
       onEnd: () => settle(status === 200 ? readCount(upstream, Buffer.concat(pieces)) : undefined),
       onFailure: () => settle(undefined),

@@ -13,7 +13,7 @@ import type { CompiledModel, CompiledRoute } from '#data-plane/snapshot/compiled
 import { providerHeaders } from '#data-plane/upstream/provider-headers.ts';
 import type { UpstreamRequest } from '#data-plane/upstream/upstream-client.ts';
 import { type Fault, isFault } from '#shared/fault.ts';
-import { uuidTimeMs } from '#shared/identifiers.ts';
+import { uuidHex, uuidTimeMs } from '#shared/identifiers.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 import type { Exchange } from './exchange.ts';
 import { parseBody, type RequestBody } from './request-body.ts';
@@ -51,7 +51,7 @@ export function chooseLane(asked: LaneRequest): LaneChoice | Fault {
   if (!isForwarded(dialect, route)) return translate(asked);
   const { bytes } = body;
   const { vendor } = route.upstream;
-  const cleaned = dialect.mayHoldForeignState(bytes, vendor)
+  const cleaned = dialect.mayHoldForeignState(bytes, vendor, asked.request)
     ? dialect.withoutForeignState(parseBody(bytes), vendor)
     : undefined;
   if (cleaned === undefined) return forward(asked, asked.request, bytes, []);
@@ -126,7 +126,7 @@ function translate({
       client: dialect.codec,
       provider,
       answer: {
-        idSeed: exchange.requestId.replaceAll('-', ''),
+        idSeed: uuidHex(exchange.requestId),
         model: model.config.id,
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
         body: understood.json,
@@ -146,7 +146,7 @@ function translate({
 
 /** Betas of another provider's API mean nothing here. */
 function droppedHeaders(dialect: Dialect, intake: RequestIntake): readonly string[] {
-  return dialect === 'messages' && intake.anthropicBeta !== '' ? ['anthropic-beta'] : [];
+  return dialect === 'messages' && intake.forProvider.anthropicBeta !== '' ? ['anthropic-beta'] : [];
 }
 
 /** What the provider of a route must be told of the model. */
@@ -179,9 +179,11 @@ function forwardHeaders(ours: readonly string[], dialect: Dialect, intake: Reque
  * account that it may name is not the one that is asked.
  */
 export function dialectHeaders(dialect: Dialect, intake: RequestIntake): string[] {
-  if (dialect !== 'messages') return intake.openaiBeta === '' ? [] : ['openai-beta', intake.openaiBeta];
-  const headers = ['anthropic-version', intake.anthropicVersion || DEFAULT_ANTHROPIC_VERSION];
-  if (intake.anthropicBeta !== '') headers.push('anthropic-beta', intake.anthropicBeta);
+  if (dialect !== 'messages')
+    return intake.forProvider.openaiBeta === '' ? [] : ['openai-beta', intake.forProvider.openaiBeta];
+  const headers = ['anthropic-version', intake.forProvider.anthropicVersion || DEFAULT_ANTHROPIC_VERSION];
+  if (intake.forProvider.anthropicBeta !== '')
+    headers.push('anthropic-beta', intake.forProvider.anthropicBeta);
   return headers;
 }
 

@@ -62,6 +62,7 @@ export class CountTokensEndpoint {
         answerFault(exchange, refusal);
         return;
       }
+      exchange.intake.keepProviderHeaders(exchange.shape);
       exchange.writer.onAborted = () => exchange.intake.discardBody();
       exchange.intake.readBody(this.#gateway.bodyLimits, (body) => {
         if (isFault(body)) answerFault(exchange, body);

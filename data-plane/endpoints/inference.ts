@@ -43,6 +43,7 @@ export class InferenceEndpoint {
       return;
     }
     const facts = openFacts(this.#dialect.name, caller);
+    exchange.intake.keepProviderHeaders(exchange.shape);
     exchange.writer.onAborted = () => exchange.intake.discardBody();
     exchange.intake.readBody(bodyLimits, (body) => {
       if (isFault(body)) this.#refuse(exchange, facts, body);

@@ -101,5 +101,6 @@ function storableUsage(usage: TokenUsage): TokenUsage {
 
 /** A name as a record can carry it: bounded, and without what Postgres text cannot hold. A prefix alias matches any tail. */
 function storableName(name: string, maxLength = MAX_REQUESTED_MODEL_LENGTH): string {
-  return name.slice(0, maxLength).toWellFormed().replaceAll('\0', '\ufffd');
+  const cut = name.length > maxLength ? name.slice(0, maxLength) : name;
+  return cut.isWellFormed() && !cut.includes('\0') ? cut : cut.toWellFormed().replaceAll('\0', '\ufffd');
 }

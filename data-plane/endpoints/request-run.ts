@@ -2,12 +2,8 @@ import { estimatedInputTokens, estimatedTextTokens } from '#data-plane/admission
 import type { ClientDialect } from '#data-plane/dialects/client-dialect.ts';
 import type { InlineMedia } from '#data-plane/dialects/inline-media.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
-import {
-  Attempt,
-  type AttemptOutcome,
-  type AttemptOwner,
-  type ClientSilence,
-} from '#data-plane/lanes/attempt.ts';
+import { Attempt, type ClientSilence } from '#data-plane/lanes/attempt.ts';
+import type { AttemptOutcome, AttemptOwner } from '#data-plane/lanes/attempt-outcome.ts';
 import type { AnswerLane } from '#data-plane/lanes/lane.ts';
 import type { CompiledRoute } from '#data-plane/snapshot/compiled-snapshot.ts';
 import { FAULTS, type Fault, isFault } from '#shared/fault.ts';

@@ -8,37 +8,66 @@ export interface BodyLimits {
   readonly uploadTimeoutMs: number;
 }
 
-/** What is kept of a request: uWS forgets it as soon as its handler returns. */
-export class RequestIntake {
-  readonly method: string;
-  /** Path as sent, percent-encoding included, without the query. */
-  readonly path: string;
-  readonly authorization: string;
-  readonly xApiKey: string;
-  /** Query string without the question mark. */
-  readonly query: string;
+/** The headers that choose what a provider does, of both dialect families; they are asked for after the handler. */
+export interface ProviderHeaders {
   readonly anthropicVersion: string;
   readonly anthropicBeta: string;
   readonly openaiBeta: string;
-  readonly #forwardedFor: string;
-  readonly #contentLength: string;
-  readonly #contentEncoding: string;
+}
+
+/**
+ * A request as it comes. uWS forgets it as soon as the route's handler returns and every look at it costs a call: what is
+ * needed later is read at once, the rest when it is asked for, which must be before that.
+ */
+export class RequestIntake {
+  /** Query string without the question mark. */
+  readonly query: string;
+  readonly #request: HttpRequest;
   readonly #response: HttpResponse;
+  #forProvider = NO_PROVIDER_HEADERS;
   #collector: BodyCollector | undefined;
 
   constructor(response: HttpResponse, request: HttpRequest) {
     this.#response = response;
-    this.method = request.getMethod();
-    this.path = request.getUrl();
-    this.authorization = request.getHeader('authorization');
-    this.xApiKey = request.getHeader('x-api-key');
+    this.#request = request;
     this.query = request.getQuery();
-    this.anthropicVersion = request.getHeader('anthropic-version');
-    this.anthropicBeta = request.getHeader('anthropic-beta');
-    this.openaiBeta = request.getHeader('openai-beta');
-    this.#forwardedFor = request.getHeader('x-forwarded-for');
-    this.#contentLength = request.getHeader('content-length');
-    this.#contentEncoding = request.getHeader('content-encoding');
+  }
+
+  /** In lower case. Inside the route's handler only, like the three below. */
+  get method(): string {
+    return this.#request.getMethod();
+  }
+
+  /** Path as sent, percent-encoding included, without the query. */
+  get path(): string {
+    return this.#request.getUrl();
+  }
+
+  get authorization(): string {
+    return this.#request.getHeader('authorization');
+  }
+
+  get xApiKey(): string {
+    return this.#request.getHeader('x-api-key');
+  }
+
+  /** What {@link keepProviderHeaders} has kept; empty without. */
+  get forProvider(): ProviderHeaders {
+    return this.#forProvider;
+  }
+
+  /** Keeps what may have to be passed on. Must be called before the route's handler returns. */
+  keepProviderHeaders(family: 'openai' | 'anthropic'): void {
+    if (family === 'openai') {
+      const openaiBeta = this.#request.getHeader('openai-beta');
+      if (openaiBeta !== '') this.#forProvider = { ...NO_PROVIDER_HEADERS, openaiBeta };
+      return;
+    }
+    this.#forProvider = {
+      ...NO_PROVIDER_HEADERS,
+      anthropicVersion: this.#request.getHeader('anthropic-version'),
+      anthropicBeta: this.#request.getHeader('anthropic-beta'),
+    };
   }
 
   /**
@@ -46,12 +75,13 @@ export class RequestIntake {
    * handler returns. Of a client that goes away in the middle nothing is heard.
    */
   readBody(limits: BodyLimits, onBody: (body: Buffer | Fault) => void): void {
-    const refusal = this.#refusal(limits);
+    const announcedBytes = Number(this.#request.getHeader('content-length'));
+    const refusal = this.#refusal(limits, announcedBytes);
     if (refusal !== undefined) {
       onBody(refusal);
       return;
     }
-    const collector = new BodyCollector(limits, onBody, Number(this.#contentLength) || 0);
+    const collector = new BodyCollector(limits, onBody, announcedBytes || 0);
     this.#collector = collector;
     this.#response.onData((piece, isLast) => collector.add(piece, isLast));
   }
@@ -59,7 +89,7 @@ export class RequestIntake {
   /** The client's address, behind proxies that are trusted to tell it. Must be called before the route's handler returns. */
   clientAddress(trustedProxies: AddressRanges): string {
     const connection = Buffer.from(this.#response.getRemoteAddressAsText()).toString('latin1');
-    return clientAddressOf(connection, this.#forwardedFor, trustedProxies);
+    return clientAddressOf(connection, this.#request.getHeader('x-forwarded-for'), trustedProxies);
   }
 
   /** Forgets a body that is still arriving: its client has gone. */
@@ -67,16 +97,19 @@ export class RequestIntake {
     this.#collector?.discard();
   }
 
-  #refusal(limits: BodyLimits): Fault | undefined {
-    if (this.#contentEncoding !== '' && this.#contentEncoding.toLowerCase() !== 'identity') {
+  #refusal(limits: BodyLimits, announcedBytes: number): Fault | undefined {
+    const encoding = this.#request.getHeader('content-encoding');
+    if (encoding !== '' && encoding.toLowerCase() !== 'identity') {
       return fault(
         'invalid_request',
         'Compressed request bodies are not supported; send it without content-encoding.',
       );
     }
-    return Number(this.#contentLength) > limits.maxBodyBytes ? tooLarge(limits.maxBodyBytes) : undefined;
+    return announcedBytes > limits.maxBodyBytes ? tooLarge(limits.maxBodyBytes) : undefined;
   }
 }
+
+const NO_PROVIDER_HEADERS: ProviderHeaders = { anthropicVersion: '', anthropicBeta: '', openaiBeta: '' };
 
 /** A body is never given more memory up front than this, whatever length the client announces. */
 const MAX_UPFRONT_BYTES = 1024 * 1024;

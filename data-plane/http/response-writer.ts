@@ -35,9 +35,7 @@ export class ResponseWriter {
   onDrained: (() => void) | undefined;
 
   readonly #response: HttpResponse;
-  readonly #isHead: boolean;
-  readonly #closesConnection: () => boolean;
-  readonly #onClosed: () => void;
+  readonly #options: ResponseOptions;
   #status = '200 OK';
   #headers: HeaderList = NO_HEADERS;
   #headSent = false;
@@ -47,9 +45,7 @@ export class ResponseWriter {
 
   constructor(response: HttpResponse, options: ResponseOptions) {
     this.#response = response;
-    this.#onClosed = options.onClosed;
-    this.#isHead = options.isHead;
-    this.#closesConnection = options.closesConnection;
+    this.#options = options;
     response.onAborted(() => this.#abort());
   }
 
@@ -66,7 +62,7 @@ export class ResponseWriter {
     this.#pending = typeof body === 'string' ? Buffer.from(body) : body;
     this.ended = true;
     this.#response.cork(this.#endCorked);
-    this.#onClosed();
+    this.#options.onClosed();
   }
 
   /** Sets the head of a streamed answer; it leaves together with the first bytes. */
@@ -91,7 +87,7 @@ export class ResponseWriter {
     this.#pending = bytes;
     this.ended = true;
     this.#response.cork(this.#endCorked);
-    this.#onClosed();
+    this.#options.onClosed();
   }
 
   /**
@@ -113,13 +109,13 @@ export class ResponseWriter {
   #close(): void {
     this.ended = true;
     this.#response.close();
-    this.#onClosed();
+    this.#options.onClosed();
   }
 
   #abort(): void {
     if (this.aborted || this.ended) return;
     this.aborted = true;
-    this.#onClosed();
+    this.#options.onClosed();
     this.onAborted?.();
   }
 
@@ -146,8 +142,8 @@ export class ResponseWriter {
     const isStream = this.#headSent;
     this.#writeHead();
     // uWS writes its connection header where it stands, so within a stream it would end up in the body.
-    const closes = !isStream && this.#closesConnection();
-    if (this.#isHead && !isStream) this.#response.endWithoutBody(body?.length ?? 0, closes);
+    const closes = !isStream && this.#options.closesConnection();
+    if (this.#options.isHead && !isStream) this.#response.endWithoutBody(body?.length ?? 0, closes);
     else this.#response.end(body ?? '', closes);
   };
 
@@ -156,8 +152,13 @@ export class ResponseWriter {
     this.#headSent = true;
     this.#response.writeStatus(this.#status);
     const headers = this.#headers;
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      this.#response.writeHeader(headers[index] ?? '', headers[index + 1] ?? '');
+    const [firstName, firstValue] = headers;
+    if (firstName !== undefined && firstValue !== undefined) {
+      // A call for each would cost more than all that is written: the lines behind the first travel in its value.
+      let lines = firstValue;
+      for (let index = 2; index + 1 < headers.length; index += 2)
+        lines += `\r\n${headers[index]}: ${headers[index + 1]}`;
+      this.#response.writeHeader(firstName, lines);
     }
     if (!this.ended) this.#response.onWritable(() => this.#drained());
   }

@@ -57,7 +57,7 @@ export class SseFrames {
     return this.bytes.toString('utf8', this.#eventStart, this.#eventEnd);
   }
 
-  /** Adds a piece of the stream. It must stay unchanged until `next` has returned false. */
+  /** Adds a piece of the stream. It must stay unchanged until `next` has returned false; what is left of it is copied then. */
   push(piece: Buffer): void {
     if (!this.#seenCarriageReturn && piece.includes(CARRIAGE_RETURN)) this.#seenCarriageReturn = true;
     const rest = this.#limit - this.end;
@@ -107,7 +107,9 @@ export class SseFrames {
 
   #runsOut(): boolean {
     if (!this.#finishing) {
-      this.overflowed = this.#limit - this.end > this.#maxFrameBytes;
+      const rest = this.#limit - this.end;
+      this.overflowed = rest > this.#maxFrameBytes;
+      if (rest > 0 && this.bytes !== this.#carry) this.#append(EMPTY, rest);
       return false;
     }
     if (this.#lineStart < this.#limit) this.#readLine(this.#lineStart, this.#limit);

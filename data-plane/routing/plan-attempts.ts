@@ -17,12 +17,53 @@ export function planAttempts(
 ): readonly CompiledRoute[] {
   const { routes } = model;
   if (routes.length <= 1) return routes;
+  const candidates = candidatesOf(model, protocol, callsFunctions);
+  // Most models have one route per protocol: then there is nothing to draw.
+  if (candidates.natives.length <= 1 && candidates.others.length <= 1) return candidates.only;
+  const plan = [...drawAll(candidates.natives, random), ...drawAll(candidates.others, random)];
+  return withoutTwins(plan).slice(0, MAX_ATTEMPTS);
+}
+
+interface Candidates {
+  readonly natives: readonly CompiledRoute[];
+  readonly others: readonly CompiledRoute[];
+  /** The plan where neither holds more than one. */
+  readonly only: readonly CompiledRoute[];
+}
+
+/** By model of a snapshot (a new one brings new models), protocol and whether functions are called. */
+const keptCandidates = new WeakMap<CompiledModel, Map<string, Candidates>>();
+
+function candidatesOf(
+  model: CompiledModel,
+  protocol: ProviderProtocol | undefined,
+  callsFunctions: boolean,
+): Candidates {
+  const key = callsFunctions ? `${protocol} calls` : (protocol ?? 'none');
+  let kept = keptCandidates.get(model);
+  if (kept === undefined) {
+    kept = new Map();
+    keptCandidates.set(model, kept);
+  }
+  let candidates = kept.get(key);
+  if (candidates === undefined) {
+    candidates = sortOut(model.routes, protocol, callsFunctions);
+    kept.set(key, candidates);
+  }
+  return candidates;
+}
+
+function sortOut(
+  routes: readonly CompiledRoute[],
+  protocol: ProviderProtocol | undefined,
+  callsFunctions: boolean,
+): Candidates {
   const isNative = (route: CompiledRoute): boolean => route.upstream.protocol === protocol;
   const natives = routes.filter(isNative);
   const others = routes.filter(
     (route) => !isNative(route) && !(callsFunctions && hasBetterTwinForCalls(route, routes)),
   );
-  return withoutTwins([...drawAll(natives, random), ...drawAll(others, random)]).slice(0, MAX_ATTEMPTS);
+  return { natives, others, only: withoutTwins([...natives, ...others]) };
 }
 
 /** A second protocol of the same endpoint and credential is no second chance: only the better one is tried. */

@@ -122,18 +122,22 @@ export class AnswerParser {
   #readHead(bytes: Buffer, at: number, length: number): number | undefined {
     const kept = this.#head.length;
     // The end of the head may lie across two reads.
-    const source =
-      kept === 0 ? bytes.subarray(at, length) : Buffer.concat([this.#head, bytes.subarray(at, length)]);
-    const end = source.indexOf(HEAD_END, Math.max(0, kept - HEAD_END.length + 1));
-    if ((end === -1 ? source.length : end) > MAX_HEAD_BYTES) return this.#malformed();
+    const isSplit = kept > 0;
+    const source = isSplit ? Buffer.concat([this.#head, bytes.subarray(at, length)]) : bytes;
+    const start = isSplit ? 0 : at;
+    const limit = isSplit ? source.length : length;
+    const found = source.indexOf(HEAD_END, isSplit ? Math.max(0, kept - HEAD_END.length + 1) : at);
+    // Behind what was read lies what earlier reads have left.
+    const end = found === -1 || found + HEAD_END.length > limit ? -1 : found;
+    if ((end === -1 ? limit : end) - start > MAX_HEAD_BYTES) return this.#malformed();
     if (end === -1) {
-      this.#head = kept === 0 ? Buffer.from(source) : source;
+      this.#head = isSplit ? source : Buffer.from(source.subarray(start, limit));
       return length;
     }
     this.#head = NOTHING;
-    const head = parseAnswerHead(source.toString('latin1', 0, end));
+    const head = parseAnswerHead(source, start, end);
     if (head === undefined) return this.#malformed();
-    const next = at + end + HEAD_END.length - kept;
+    const next = end + HEAD_END.length + (isSplit ? at - kept : 0);
     if (head.status < 200) {
       this.#interimHeads += 1;
       // We never ask to switch protocols.

@@ -7,7 +7,7 @@ import type { UpstreamFailure } from './upstream-client.ts';
 /** What a connection tells of the request that it carries. Nothing more is heard after `onEnd` or `onFailure`. */
 export interface ConnectionUser {
   onHead(head: AnswerHead): void;
-  /** The bytes are the user's own. */
+  /** The bytes are valid during the call only. */
   onData(piece: Buffer): void;
   onEnd(): void;
   /** `isStale`: the connection had served before and broke before a byte of this answer came. */
@@ -136,7 +136,7 @@ export class Http1Connection implements AnswerSink {
   }
 
   onAnswerBody(bytes: Buffer): void {
-    this.#user?.onData(Buffer.from(bytes));
+    this.#user?.onData(bytes);
   }
 
   onAnswerEnd(isReusable: boolean): void {

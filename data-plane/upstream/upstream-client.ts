@@ -14,7 +14,7 @@ export type UpstreamFailure = 'connect_failed' | 'connection_lost' | 'malformed_
 export interface UpstreamHandler {
   /** Header names are in lower case. Called once. */
   onHead(status: number, headers: UpstreamHeaders): void;
-  /** `piece` may be kept and is never written to again. */
+  /** `piece` is valid during the call only: the next read lands in the same memory. */
   onData(piece: Buffer): void;
   onEnd(): void;
   onFailure(failure: UpstreamFailure): void;

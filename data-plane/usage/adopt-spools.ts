@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
@@ -11,6 +12,8 @@ import { SpoolFiles } from './spool-files.ts';
 const OWNER_FILE = 'owner';
 const SPOOL_NAME = /^slot-(\d+)-/;
 const LOOK_INTERVAL_MS = 2_000;
+/** Further spools wait while those being shipped have so many records left: more would only fill Redis with what waits. */
+const ENOUGH_RECORDS_SHIPPING = 40_000;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 const STAT_START_TIME_FIELD = 19;
 
@@ -59,6 +62,7 @@ export interface SpoolAdoptionOptions {
 interface Adopted {
   readonly files: SpoolFiles;
   readonly shipper: UsageShipper;
+  isShipping: boolean;
 }
 
 /**
@@ -70,6 +74,9 @@ export class SpoolAdoption {
   readonly #adopted = new Map<string, Adopted>();
   readonly #declaring = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #isLooking = false;
+  #closed = false;
 
   constructor(options: SpoolAdoptionOptions) {
     this.#options = options;
@@ -77,8 +84,8 @@ export class SpoolAdoption {
 
   start(): void {
     this.#options.link.onConnected(() => this.#declareAll());
-    this.#look();
-    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS);
+    this.#lookAround();
+    this.#timer = setInterval(() => this.#lookAround(), LOOK_INTERVAL_MS);
   }
 
   /** Records of ended processes that Postgres has not committed yet. */
@@ -89,27 +96,64 @@ export class SpoolAdoption {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#timer);
+    await this.#looking;
     for (const { shipper, files } of this.#adopted.values()) {
       await shipper.close();
       files.close();
     }
   }
 
-  #look(): void {
-    const { root, logger } = this.#options;
+  #lookAround(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#looking = this.#look()
+      .catch((error: unknown) => {
+        this.#options.logger.error({ reason: String(error) }, 'Spools of ended processes cannot be adopted');
+      })
+      .finally(() => {
+        this.#isLooking = false;
+      });
+  }
+
+  /** Lets requests and the start of this process go on between two spools: reading a large one takes its time. */
+  async #look(): Promise<void> {
+    const { root } = this.#options;
+    this.#removeSettled();
+    // Redis may have been wiped without a new connection.
+    this.#declareAll();
+    // Names rise with time. What ended last holds the money of those who are asking now.
+    for (const name of readdirSync(root).sort().reverse()) {
+      if (!this.#isOurs(name) || this.#adopted.has(name) || ownerLives(join(root, name))) continue;
+      await nextTurn();
+      if (this.#closed) return;
+      this.#adopt(name);
+      this.#shipSome();
+    }
+    this.#shipSome();
+  }
+
+  #removeSettled(): void {
     for (const [name, { files, shipper }] of this.#adopted) {
       if (shipper.backlog > 0) continue;
       this.#adopted.delete(name);
       void shipper.close().then(() => {
         files.remove();
-        logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
+        this.#options.logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
       });
     }
-    // Redis may have been wiped without a new connection.
-    this.#declareAll();
-    for (const name of readdirSync(root))
-      if (this.#isOurs(name) && !this.#adopted.has(name) && !ownerLives(join(root, name))) this.#adopt(name);
+  }
+
+  #shipSome(): void {
+    let records = 0;
+    for (const adopted of this.#adopted.values()) {
+      if (records >= ENOUGH_RECORDS_SHIPPING) return;
+      records += adopted.shipper.backlog;
+      if (adopted.isShipping) continue;
+      adopted.isShipping = true;
+      adopted.shipper.start();
+    }
   }
 
   #declareAll(): void {
@@ -142,9 +186,8 @@ export class SpoolAdoption {
     if (lastLine?.text !== SPOOL_CLOSED_LINE) files.append(Buffer.from(`${SPOOL_CLOSED_LINE}\n`), 1, false);
     files.close();
     const shipper = new UsageShipper(name, files, link, clock, logger);
-    this.#adopted.set(name, { files, shipper });
+    this.#adopted.set(name, { files, shipper, isShipping: false });
     this.#declare(name, files);
-    shipper.start();
     logger.info({ spool: name, records: shipper.backlog }, 'Adopted the spool of an ended process');
   }
 }

@@ -7,6 +7,7 @@ import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
 import type { UsageRecord } from '#shared/usage-record.ts';
 import { claimSpool, SpoolAdoption } from './adopt-spools.ts';
 import { BacklogAge } from './backlog-age.ts';
+import { encodeRecord } from './encode-record.ts';
 import { QueuedLines } from './queued-lines.ts';
 import { RequestCounts } from './request-counts.ts';
 import { UsageShipper } from './ship-usage.ts';
@@ -108,7 +109,7 @@ class SlotSpool implements FileSpool {
 
   append(record: UsageRecord, onSpooled: () => void): void {
     this.counts.add(record);
-    this.appendLine(JSON.stringify(record), onSpooled);
+    this.appendLine(encodeRecord(record), onSpooled);
   }
 
   appendLine(line: string, onSpooled: () => void): void {

@@ -1,21 +1,41 @@
 import type { UsageRecord } from '#shared/usage-record.ts';
 
+interface Ending {
+  readonly dialect: string;
+  readonly status: string;
+  readonly code: string;
+  count: number;
+}
+
 /** How many requests ended in which way, since this process began. */
 export class RequestCounts {
   /** Requests whose key nobody knows; they leave no record. */
   strangers = 0;
-  readonly #byEnding = new Map<string, number>();
+  readonly #endings = new Map<string, Ending>();
+  /** The ending of the last request: most are alike. */
+  #last: Ending | undefined;
 
   add({ dialect, status, errorCode, count }: UsageRecord): void {
-    const ending = `${dialect} ${status} ${errorCode ?? ''}`;
-    this.#byEnding.set(ending, (this.#byEnding.get(ending) ?? 0) + count);
+    const code = errorCode ?? '';
+    let ending = this.#last;
+    if (ending?.dialect !== dialect || ending.status !== status || ending.code !== code)
+      ending = this.#endingOf(dialect, status, code);
+    ending.count += count;
+    this.#last = ending;
+  }
+
+  #endingOf(dialect: string, status: string, code: string): Ending {
+    const name = `${dialect} ${status} ${code}`;
+    let ending = this.#endings.get(name);
+    if (ending === undefined) {
+      ending = { dialect, status, code, count: 0 };
+      this.#endings.set(name, ending);
+    }
+    return ending;
   }
 
   /** One entry per dialect, status and error code that has occurred. */
-  *endings(): Iterable<{ dialect: string; status: string; code: string; count: number }> {
-    for (const [ending, count] of this.#byEnding) {
-      const [dialect = '', status = '', code = ''] = ending.split(' ');
-      yield { dialect, status, code, count };
-    }
+  endings(): Iterable<Readonly<Ending>> {
+    return this.#endings.values();
   }
 }

@@ -7,7 +7,7 @@ import type { UsageRecord } from '#shared/usage-record.ts';
 import type { SpoolFiles } from './spool-files.ts';
 
 /** Lines handled between two turns of the event loop. */
-const LINES_PER_TURN = 2_000;
+const LINES_PER_TURN = 250;
 const WALLETS_PER_ROUND = 500;
 const DECLARATION_TTL_SECONDS = 3_600;
 const SCRIPT = readFileSync(new URL('./reserve-ended-spool.lua', import.meta.url), 'utf8');

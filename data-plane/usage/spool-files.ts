@@ -47,12 +47,10 @@ export class SpoolFiles {
       if (!name.endsWith(SEGMENT_SUFFIX)) continue;
       const path = join(directory, name);
       const content = readFileSync(path);
-      let lines = 0;
-      for (const byte of content) if (byte === NEWLINE) lines += 1;
       this.#segments.push({
         path,
         first: Number(name.slice(0, SEQUENCE_DIGITS)),
-        lines,
+        lines: countLines(content),
         bytes: content.length,
       });
       this.#bytes += content.length;
@@ -150,4 +148,11 @@ export class SpoolFiles {
     this.#segments.push(segment);
     return segment;
   }
+}
+
+/** Whole lines; searched for as bytes, because a backlog is hundreds of megabytes and is counted at the start. */
+function countLines(content: Buffer): number {
+  let lines = 0;
+  for (let at = content.indexOf(NEWLINE); at !== -1; at = content.indexOf(NEWLINE, at + 1)) lines += 1;
+  return lines;
 }

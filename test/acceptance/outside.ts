@@ -23,13 +23,15 @@ export interface Outside {
   close(): Promise<void>;
 }
 
-export async function openOutside(): Promise<Outside> {
+/** `settings`: environment variables of the README, besides those that put the mock provider behind the product. */
+export async function openOutside(settings: Readonly<Record<string, string>> = {}): Promise<Outside> {
   const providerKey = `sk-provider-${randomBytes(12).toString('hex')}`;
   const provider = await startMockProvider({ requiredKey: providerKey });
   try {
     const product = await startProduct({
       OPENAI_API_KEY: providerKey,
       OPENAI_BASE_URL: provider.baseUrl,
+      ...settings,
     });
     return {
       product,

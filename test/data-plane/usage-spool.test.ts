@@ -160,6 +160,28 @@ describe('the way of a record from spool to ledger', () => {
     await ingest.close();
   }, 30_000);
 
+  it('ships a large backlog of ended processes a part at a time, what ended last first', async () => {
+    const lines = 25_000;
+    const names = ['slot-0-a-oldest', 'slot-0-b', 'slot-0-c-newest'];
+    for (const name of names) {
+      const directory = join(home, 'spool', name);
+      mkdirSync(directory, { recursive: true });
+      const files = new SpoolFiles(directory, 1_000_000);
+      files.append(Buffer.from('{}\n'.repeat(lines)), lines, false);
+      files.close();
+    }
+    const spool = openSpool(0);
+    expect(spool.adoptedBacklog).toBe(0);
+    await expect.poll(() => spool.adoptedBacklog).toBe(names.length * (lines + 1));
+    const waiting = async () => {
+      const entries = await redis.xrange(redisKeys.usageStream, '-', '+');
+      return Map.groupBy(entries, ([, fields]) => fields[1] ?? '');
+    };
+    await expect.poll(async () => (await waiting()).get('slot-0-b')?.length, { timeout: 10_000 }).toBe(40);
+    expect([...(await waiting()).keys()].sort()).toEqual(['slot-0-b', 'slot-0-c-newest']);
+    await spool.close(0);
+  }, 30_000);
+
   it('keeps what a failing disk would not take, refuses new requests, and writes it once the disk works', async () => {
     const account = await createBillableAccount(clients.sql);
     const spool = openSpool(0);

@@ -1,3 +1,4 @@
+import { ChunkTemplate } from '#data-plane/dialects/chunk-template.ts';
 import { coveringText } from '#data-plane/dialects/covering-text.ts';
 import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
 import {
@@ -9,7 +10,6 @@ import {
 } from '#data-plane/json/json-watch.ts';
 import { SCAN_OK, scanJson } from '#data-plane/json/scan-json.ts';
 import type { TokenUsage } from '#shared/token-usage.ts';
-import { ChunkTemplate } from './chunk-template.ts';
 import { readChatUsage } from './read-usage.ts';
 
 const SLOTS = {
@@ -100,6 +100,9 @@ const OPEN_BRACE = 0x7b;
 /** Choices above this index are not tracked: `n` is at most a few in practice. */
 const TRACKED_CHOICES = 30;
 const QUOTES = 2;
+/** The gaps of chunks that are alike: the text, and a string of random length that some add against traffic analysis. */
+const TEXT_GAP = 0;
+const PADDING_GAP = 1;
 
 /** Reads chat chunks and bodies of one provider answer. */
 export class ChatAnswerReader implements AnswerReader, JsonSink {
@@ -123,12 +126,10 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
   #hasError = false;
   #hasUsage = false;
   readonly #template = new ChunkTemplate();
-  #textStart = 0;
-  #textEnd = 0;
   #textCount = 0;
-  #paddingStart = 0;
-  #paddingEnd = 0;
   #hasGenerated = false;
+  /** Whether chunks like the template carry generated content besides their text. */
+  #repeatsGenerated = false;
   #hasFinished = false;
 
   get usage(): TokenUsage | undefined {
@@ -158,25 +159,19 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
 
   /** A chunk that differs from the one before only in its text. */
   #readRepeated(): Piece {
-    const { textLength, modelStart, modelEnd, hasOtherContent } = this.#template;
+    const { starts, ends, modelStart, modelEnd } = this.#template;
     this.modelStart = modelStart;
     this.modelEnd = modelEnd;
+    const textLength = (ends[TEXT_GAP] ?? 0) - (starts[TEXT_GAP] ?? 0);
     this.textBytes += textLength - QUOTES;
-    return textLength > QUOTES || hasOtherContent ? PIECES.content : PIECES.preamble;
+    return textLength > QUOTES || this.#repeatsGenerated ? PIECES.content : PIECES.preamble;
   }
 
   /** Only a chunk that changes nothing but the text so far can be repeated without being read. */
   #learn(bytes: Buffer, start: number, end: number): void {
     if (this.#textCount !== 1 || this.#hasUsage || this.#hasFinished) return;
-    this.#template.learn(bytes, start, end, {
-      textStart: this.#textStart - start,
-      textEnd: this.#textEnd - start,
-      paddingStart: this.#paddingEnd === 0 ? 0 : this.#paddingStart - start,
-      paddingEnd: this.#paddingEnd === 0 ? 0 : this.#paddingEnd - start,
-      modelStart: this.modelEnd === 0 ? 0 : this.modelStart - start,
-      modelEnd: this.modelEnd === 0 ? 0 : this.modelEnd - start,
-      hasOtherContent: this.#hasGenerated,
-    });
+    this.#repeatsGenerated = this.#hasGenerated;
+    this.#template.learn(bytes, start, end, this.modelStart, this.modelEnd);
   }
 
   readBody(bytes: Buffer): Piece {
@@ -201,7 +196,7 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
     this.#hasGenerated = false;
     this.#hasFinished = false;
     this.#textCount = 0;
-    this.#paddingEnd = 0;
+    this.#template.begin();
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
     this.#bytes = DONE;
     return valid && opensObject(bytes, start, end);
@@ -219,9 +214,7 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
         }
         return;
       case SLOTS.padding:
-        if (kind !== JSON_KINDS.string) return;
-        this.#paddingStart = start;
-        this.#paddingEnd = end;
+        if (kind === JSON_KINDS.string) this.#template.gap(PADDING_GAP, start, end);
         return;
       case SLOTS.model:
         if (kind !== JSON_KINDS.string) return;
@@ -259,8 +252,7 @@ export class ChatAnswerReader implements AnswerReader, JsonSink {
   #readText(kind: JsonKind, start: number, end: number): void {
     if (kind !== JSON_KINDS.string) return;
     this.#textCount += 1;
-    this.#textStart = start;
-    this.#textEnd = end;
+    this.#template.gap(TEXT_GAP, start, end);
     if (end - start === QUOTES) return;
     this.textBytes += end - start - QUOTES;
     this.#hasContent = true;

@@ -6,6 +6,7 @@ import { type Fault, fault } from '#shared/fault.ts';
 import { SLOTS } from './request-watch.ts';
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES);
 const ROLE_TEXTS = ROLES.map((role) => ({ role, text: Buffer.from(`"${role}"`) }));
 /** An inline file is at least this long; anything shorter only names one. */
 const INLINE_FILE_BYTES = 1_024;
@@ -39,6 +40,8 @@ export class MessagesReader {
   videos = 0;
   audioBytes = 0;
   fileReferences = 0;
+  /** A message of the assistant or with the result of a tool was seen. */
+  hasAnswers = false;
   readonly mediaUrls = new MediaUrls();
   /** Bytes of content blocks that are not text. */
   mediaBytes = 0;
@@ -69,6 +72,7 @@ export class MessagesReader {
     this.videos = 0;
     this.audioBytes = 0;
     this.fileReferences = 0;
+    this.hasAnswers = false;
     this.mediaBytes = 0;
     this.mediaUrls.reset(bytes);
     this.#bytes = bytes;
@@ -208,46 +212,53 @@ export class MessagesReader {
   }
 
   #endMessage(kind: JsonKind): void {
-    this.failure ??= this.#checkMessage(kind, `messages[${this.#messageIndex}]`);
+    this.failure ??= this.#checkMessage(kind);
     if (this.#role === 'assistant') this.#openCallIds = this.#callIds;
+    if (this.#role === 'assistant' || this.#role === 'tool') this.hasAnswers = true;
     this.#messageIndex += 1;
     this.#beginMessage();
   }
 
-  #checkMessage(kind: JsonKind, path: string): Fault | undefined {
-    if (kind !== JSON_KINDS.object) return invalid(path, 'must be an object.');
-    if (this.#role === undefined) {
-      return invalid(`${path}.role`, this.#roleKind === ABSENT ? 'is required.' : 'must be a string.');
-    }
-    if (!ROLES.some((role) => role === this.#role)) {
-      return fault('unsupported_message_role', `'${path}.role' must be one of ${ROLES.join(', ')}.`, {
-        param: `${path}.role`,
-      });
-    }
-    return this.#checkContent(path) ?? this.#checkToolCalls(path);
+  /** Path of the message at hand. */
+  get #path(): string {
+    return `messages[${this.#messageIndex}]`;
   }
 
-  #checkContent(path: string): Fault | undefined {
+  #checkMessage(kind: JsonKind): Fault | undefined {
+    if (kind !== JSON_KINDS.object) return invalid(this.#path, 'must be an object.');
+    if (this.#role === undefined) {
+      return invalid(`${this.#path}.role`, this.#roleKind === ABSENT ? 'is required.' : 'must be a string.');
+    }
+    if (!KNOWN_ROLES.has(this.#role)) {
+      const param = `${this.#path}.role`;
+      return fault('unsupported_message_role', `'${param}' must be one of ${ROLES.join(', ')}.`, { param });
+    }
+    return this.#checkContent() ?? this.#checkToolCalls();
+  }
+
+  #checkContent(): Fault | undefined {
     if (this.#badPart?.startsWith('content')) {
-      return invalid(`${path}.${this.#badPart}`, 'must be an object with a type.');
+      return invalid(`${this.#path}.${this.#badPart}`, 'must be an object with a type.');
     }
     if (this.#contentKind === JSON_KINDS.string || this.#contentKind === JSON_KINDS.array) return undefined;
     const isEmpty = this.#contentKind === ABSENT || this.#contentKind === JSON_KINDS.null;
-    if (!isEmpty) return invalid(`${path}.content`, 'must be a string, an array of content blocks or null.');
-    if (this.#role !== 'assistant') return invalid(`${path}.content`, 'is required.');
+    if (!isEmpty)
+      return invalid(`${this.#path}.content`, 'must be a string, an array of content blocks or null.');
+    if (this.#role !== 'assistant') return invalid(`${this.#path}.content`, 'is required.');
     if (this.#callIndex > 0 || this.#hasOtherAnswer) return undefined;
-    return invalid(`${path}.content`, 'is required unless the assistant message has tool calls.');
+    return invalid(`${this.#path}.content`, 'is required unless the assistant message has tool calls.');
   }
 
-  #checkToolCalls(path: string): Fault | undefined {
+  #checkToolCalls(): Fault | undefined {
     if (this.#toolCallsKind !== ABSENT && this.#toolCallsKind !== JSON_KINDS.null) {
-      if (this.#toolCallsKind !== JSON_KINDS.array) return invalid(`${path}.tool_calls`, 'must be an array.');
+      if (this.#toolCallsKind !== JSON_KINDS.array)
+        return invalid(`${this.#path}.tool_calls`, 'must be an array.');
       if (this.#badPart !== undefined) {
-        return invalid(`${path}.${this.#badPart}`, 'is missing or not what a function call needs.');
+        return invalid(`${this.#path}.${this.#badPart}`, 'is missing or not what a function call needs.');
       }
     }
     if (this.#role !== 'tool') return undefined;
-    const param = `${path}.tool_call_id`;
+    const param = `${this.#path}.tool_call_id`;
     if (this.#toolCallIdKind !== JSON_KINDS.string || this.#toolCallId === '') {
       return invalid(param, 'is required for a message with the role tool.');
     }
@@ -265,9 +276,16 @@ export class MessagesReader {
 /** Knows the usual spellings without decoding: there may be thousands of messages. */
 function readRole(bytes: Buffer, start: number, end: number): string {
   for (const { role, text } of ROLE_TEXTS) {
-    if (text.length === end - start && bytes.compare(text, 0, text.length, start, end) === 0) return role;
+    if (text.length === end - start && equalsAt(bytes, start, text)) return role;
   }
   return decodeJsonString(bytes, start, end);
+}
+
+function equalsAt(bytes: Buffer, start: number, text: Buffer): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    if (bytes[start + index] !== text[index]) return false;
+  }
+  return true;
 }
 
 function invalid(param: string, rule: string): Fault {

@@ -23,6 +23,8 @@ const ABSENT = 0;
 export interface ChatRequest extends WatchedRequest {
   /** Whether the client asked for the chunk with the usage; it is hidden from one that did not. */
   readonly wantsUsageChunk: boolean;
+  /** Whether any of its messages is not the user's or the system's: only those can be what a provider has written. */
+  readonly hasAnswers: boolean;
   readonly modelPlace: Place;
   readonly streamOptionsPlace: Place;
   readonly includeUsagePlace: Place;
@@ -189,6 +191,7 @@ class ChatRequestReader implements JsonSink {
       model: parameters.text(SLOTS.model) ?? '',
       stream: parameters.isKind(SLOTS.stream, JSON_KINDS.true),
       wantsUsageChunk: this.#includeUsage.kind === JSON_KINDS.true,
+      hasAnswers: this.#messages.hasAnswers,
       maxOutputTokens: parameters.number(SLOTS.maxCompletionTokens) ?? parameters.number(SLOTS.maxTokens),
       choiceCount: parameters.number(SLOTS.choiceCount) ?? 1,
       reasoningEffort: parameters.text(SLOTS.reasoningEffort),

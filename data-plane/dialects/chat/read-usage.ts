@@ -1,4 +1,4 @@
-import { NO_TOKENS, serverToolsOf, type TokenUsage } from '#shared/token-usage.ts';
+import { serverToolsOf, type TokenUsage } from '#shared/token-usage.ts';
 
 /**
  * Makes the token counts of an OpenAI-style `usage` object disjoint, the one place where that happens for chat providers.
@@ -27,17 +27,28 @@ export function readChatUsage(usage: unknown): TokenUsage | undefined {
   const leftOutReasoning = uncounted > 0 && uncounted === reasoning ? reasoning : 0;
   const leftOutAudio = leftOutReasoning === 0 && uncounted > 0 && uncounted === audio ? audio : 0;
   const output = completion + leftOutReasoning;
-  return {
-    ...NO_TOKENS,
+  const tokens: TokenUsage = {
     input: prompt - cacheRead - cacheWrite5m + leftOutAudio,
     output,
     reasoning: Math.min(reasoning, output),
     cacheRead,
     cacheWrite5m,
+    cacheWrite1h: 0,
     source: 'upstream',
-    ...(typeof usage.service_tier === 'string' && { serviceTier: usage.service_tier }),
-    ...searches(usage),
   };
+  const serviceTier = typeof usage.service_tier === 'string' ? usage.service_tier : undefined;
+  if (serviceTier === undefined && !mentionsSearches(usage)) return tokens;
+  return { ...tokens, ...(serviceTier !== undefined && { serviceTier }), ...searches(usage) };
+}
+
+/** Most answers come without a search, and then with none of these. */
+function mentionsSearches(usage: Record<string, unknown>): boolean {
+  return (
+    usage.server_tool_use !== undefined ||
+    usage.server_side_tool_usage_details !== undefined ||
+    usage.num_search_queries !== undefined ||
+    usage.num_sources_used !== undefined
+  );
 }
 
 /** Each provider that searches counts it under a name of its own: OpenRouter, Perplexity, xAI. */

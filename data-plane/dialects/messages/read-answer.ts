@@ -1,3 +1,4 @@
+import { ChunkTemplate } from '#data-plane/dialects/chunk-template.ts';
 import { coveringText } from '#data-plane/dialects/covering-text.ts';
 import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
 import {
@@ -14,14 +15,14 @@ import { UsageReading } from './read-usage.ts';
 
 const SLOTS = {
   type: 0,
-  model: 1,
-  usage: 2,
-  error: 3,
-  content: 4,
-  text: 5,
-  generated: 6,
-  stopReason: 7,
-  ignored: 8,
+  text: 1,
+  ignored: 2,
+  model: 3,
+  usage: 4,
+  error: 5,
+  content: 6,
+  generated: 7,
+  stopReason: 8,
 } as const;
 
 const text = { slot: SLOTS.text };
@@ -69,6 +70,8 @@ const MESSAGE_STOP = TYPES.indexOf('message_stop');
 const ERROR = TYPES.indexOf('error');
 const UNKNOWN = -1;
 const QUOTES = 2;
+/** The gap of events that are alike: their text. */
+const TEXT_GAP = 0;
 const NOTHING = Buffer.alloc(0);
 
 /** Reads Messages events and bodies of one provider answer. */
@@ -89,6 +92,10 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
   #hasContent = false;
   #hasBlocks = false;
   #hasError = false;
+  readonly #template = new ChunkTemplate();
+  #textCount = 0;
+  /** The event says something besides its type and text. */
+  #hasOther = false;
 
   get usage(): TokenUsage | undefined {
     const counts = this.#counts;
@@ -102,6 +109,8 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
   }
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
+    if (this.#template.matches(bytes, start, end)) return this.#readRepeated();
+    const textBytesBefore = this.textBytes;
     if (!this.#scan(bytes, start, end) || !this.#isTyped) return PIECES.garbage;
     if (this.#hasError || this.#type === ERROR) return PIECES.error;
     if (this.#type === MESSAGE_STOP) {
@@ -109,7 +118,24 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
       return PIECES.closing;
     }
     if (this.#type === PING) return PIECES.heartbeat;
+    // Only an event that changes nothing but the text so far can be repeated without being read.
+    if (
+      this.#textCount === 1 &&
+      this.#type === UNKNOWN &&
+      !this.#hasOther &&
+      this.textBytes > textBytesBefore
+    )
+      this.#template.learn(bytes, start, end, 0, 0);
     return this.#hasContent ? PIECES.content : PIECES.preamble;
+  }
+
+  /** An event that differs from the one before only in its text. */
+  #readRepeated(): Piece {
+    const { starts, ends } = this.#template;
+    this.modelEnd = 0;
+    const textBytes = (ends[TEXT_GAP] ?? 0) - (starts[TEXT_GAP] ?? 0) - QUOTES;
+    this.textBytes += textBytes;
+    return textBytes > 0 ? PIECES.content : PIECES.preamble;
   }
 
   readBody(bytes: Buffer): Piece {
@@ -128,6 +154,9 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
     this.#hasContent = false;
     this.#hasBlocks = false;
     this.#hasError = false;
+    this.#textCount = 0;
+    this.#hasOther = false;
+    this.#template.begin();
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
     this.#bytes = NOTHING;
     return valid;
@@ -135,13 +164,17 @@ export class MessagesAnswerReader implements AnswerReader, JsonSink {
 
   value(slot: number, kind: JsonKind, start: number, end: number): void {
     const isText = kind === JSON_KINDS.string;
+    if (slot > SLOTS.ignored) this.#hasOther = true;
     switch (slot) {
       case SLOTS.type:
         this.#isTyped = isText;
         this.#type = isText ? KNOWN_TYPES.find(this.#bytes, start, end) : UNKNOWN;
         return;
       case SLOTS.text:
-        if (!isText || end - start <= QUOTES) return;
+        if (!isText) return;
+        this.#textCount += 1;
+        this.#template.gap(TEXT_GAP, start, end);
+        if (end - start <= QUOTES) return;
         this.textBytes += end - start - QUOTES;
         this.#hasContent = true;
         return;

@@ -1,3 +1,4 @@
+import { ChunkTemplate } from '#data-plane/dialects/chunk-template.ts';
 import { type AnswerReader, PIECES, type Piece } from '#data-plane/dialects/dialect.ts';
 import {
   JSON_KINDS,
@@ -16,17 +17,18 @@ const SLOTS = {
   type: 0,
   sequenceNumber: 1,
   delta: 2,
-  model: 3,
-  usage: 4,
-  error: 5,
-  output: 6,
-  status: 7,
-  ignored: 8,
-  serviceTier: 9,
-  itemType: 10,
-  actionType: 11,
-  outputItem: 12,
-  searches: 13,
+  padding: 3,
+  model: 4,
+  usage: 5,
+  error: 6,
+  output: 7,
+  status: 8,
+  ignored: 9,
+  serviceTier: 10,
+  itemType: 11,
+  actionType: 12,
+  outputItem: 13,
+  searches: 14,
 } as const;
 
 const ignored = SLOTS.ignored;
@@ -66,6 +68,7 @@ const ANSWER_WATCH: JsonWatch = {
     type: { slot: SLOTS.type },
     sequence_number: { slot: SLOTS.sequenceNumber },
     delta: { slot: SLOTS.delta },
+    obfuscation: { slot: SLOTS.padding },
     item: { slot: ignored, within: item },
     response: { slot: ignored, within: { fields: watchFields(response) } },
   }),
@@ -89,7 +92,13 @@ const ITEM_DONE = TYPES.indexOf('response.output_item.done');
 const FAILED = new KnownTexts(['failed']);
 const UNKNOWN = -1;
 const QUOTES = 2;
+/** The gaps of events that are alike: number, text, and a string of random length against traffic analysis. */
+const NUMBER_GAP = 0;
+const TEXT_GAP = 1;
+const PADDING_GAP = 2;
+const ABSENT = -1;
 const NOTHING = Buffer.alloc(0);
+const ZERO = 0x30;
 
 /** Reads Responses events and bodies of one provider answer. */
 export class ResponsesAnswerReader implements AnswerReader, JsonSink {
@@ -111,6 +120,10 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   #hasFailed = false;
   /** Of the event read last; counted on where the provider leaves it out. */
   #sequenceNumber = 0;
+  readonly #template = new ChunkTemplate();
+  #deltaCount = 0;
+  /** The event says something besides its type, number and text. */
+  #hasOther = false;
 
   get usage(): TokenUsage | undefined {
     if (this.#counts === undefined) return undefined;
@@ -119,17 +132,32 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
   }
 
   readChunk(bytes: Buffer, start: number, end: number): Piece {
+    if (this.#template.matches(bytes, start, end)) return this.#readRepeated(bytes);
     if (!this.#scan(bytes, start, end)) return PIECES.garbage;
     if (this.#hasError || this.#hasFailed || this.#type > LAST_CLOSING) return PIECES.error;
     if (!this.#isTyped) return PIECES.garbage;
     // An event that the client does not get leaves its number to the one that stands in for it.
     this.nextSequenceNumber = this.#sequenceNumber + 1;
     if (this.#type === ITEM_DONE) this.#tools.addDone();
+    if (this.#type === UNKNOWN && this.#deltaCount === 1 && !this.#hasOther)
+      this.#template.learn(bytes, start, end, 0, 0);
     if (this.#type === UNKNOWN || this.#type === ITEM_DONE) return PIECES.content;
     if (this.#type === KEEP_ALIVE) return PIECES.heartbeat;
     if (this.#type < KEEP_ALIVE) return PIECES.preamble;
     this.finished = true;
     return PIECES.closing;
+  }
+
+  /** An event that differs from the one before only in its number, text and padding. */
+  #readRepeated(bytes: Buffer): Piece {
+    const { starts, ends } = this.#template;
+    this.modelEnd = 0;
+    const numberStart = starts[NUMBER_GAP] ?? ABSENT;
+    if (numberStart !== ABSENT) this.#sequenceNumber = readCount(bytes, numberStart, ends[NUMBER_GAP] ?? 0);
+    else this.#sequenceNumber = this.nextSequenceNumber;
+    this.nextSequenceNumber = this.#sequenceNumber + 1;
+    this.textBytes += (ends[TEXT_GAP] ?? 0) - (starts[TEXT_GAP] ?? 0) - QUOTES;
+    return PIECES.content;
   }
 
   readBody(bytes: Buffer): Piece {
@@ -148,6 +176,9 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
     this.#hasError = false;
     this.#hasOutput = false;
     this.#hasFailed = false;
+    this.#deltaCount = 0;
+    this.#hasOther = false;
+    this.#template.begin();
     this.#tools.begin();
     const valid = scanJson(bytes, start, end, ANSWER_WATCH, this) === SCAN_OK;
     this.#bytes = NOTHING;
@@ -156,17 +187,26 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
 
   value(slot: number, kind: JsonKind, start: number, end: number): void {
     const isText = kind === JSON_KINDS.string;
+    if (slot > SLOTS.padding) this.#hasOther = true;
     switch (slot) {
       case SLOTS.type:
         this.#isTyped = isText;
         this.#type = isText ? KNOWN_TYPES.find(this.#bytes, start, end) : UNKNOWN;
         return;
       case SLOTS.sequenceNumber:
-        if (kind === JSON_KINDS.number)
-          this.#sequenceNumber = Number(this.#bytes.toString('latin1', start, end));
+        if (kind !== JSON_KINDS.number) return;
+        this.#sequenceNumber = Number(this.#bytes.toString('latin1', start, end));
+        if (Number.isSafeInteger(this.#sequenceNumber) && this.#sequenceNumber >= 0)
+          this.#template.gap(NUMBER_GAP, start, end);
         return;
       case SLOTS.delta:
-        if (isText) this.textBytes += end - start - QUOTES;
+        if (!isText) return;
+        this.#deltaCount += 1;
+        this.textBytes += end - start - QUOTES;
+        this.#template.gap(TEXT_GAP, start, end);
+        return;
+      case SLOTS.padding:
+        if (isText) this.#template.gap(PADDING_GAP, start, end);
         return;
       case SLOTS.model:
         if (!isText) return;
@@ -210,4 +250,10 @@ export class ResponsesAnswerReader implements AnswerReader, JsonSink {
 
   /** Providers repeat keys at most by accident; the client's parser decides, as it would without us. */
   ambiguousKey(): void {}
+}
+
+function readCount(bytes: Buffer, start: number, end: number): number {
+  let count = 0;
+  for (let at = start; at < end; at += 1) count = count * 10 + (bytes[at] ?? 0) - ZERO;
+  return count;
 }

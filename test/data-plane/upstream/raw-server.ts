@@ -99,7 +99,7 @@ export function sendTo(
         status = headStatus;
         headers = headHeaders;
       },
-      onData: (piece) => pieces.push(piece),
+      onData: (piece) => pieces.push(Buffer.from(piece)),
       onEnd: () => finish('end'),
       onFailure: finish,
     });
