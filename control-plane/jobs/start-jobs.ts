@@ -13,19 +13,30 @@ export interface JobsOptions {
   readonly mailbox: Mailbox;
   /** `null`: no payments are taken. */
   readonly billing: BillingSettings | null;
+  /** How often rows are looked for that need a job, and balances that have fallen. */
+  readonly sweepMs?: number;
 }
 
+const SWEEP_MS = 5_000;
+
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
-export function startJobs({ database, redisUrl, logger, mailbox, billing }: JobsOptions): {
+export function startJobs({
+  database,
+  redisUrl,
+  logger,
+  mailbox,
+  billing,
+  sweepMs = SWEEP_MS,
+}: JobsOptions): {
   readonly queues: JobQueues;
   close(): Promise<void>;
 } {
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
     mailJob(database, mailbox),
-    ...(billing ? billingJobs(openBilling(database, billing), queues) : []),
+    ...(billing ? billingJobs(openBilling(database, billing), queues, sweepMs) : []),
   ];
-  const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
+  const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger, sweepMs }));
   return {
     queues,
     close: async () => {
