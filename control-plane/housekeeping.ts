@@ -3,6 +3,7 @@ import type { DatabaseClients } from '#db/client.ts';
 import { ensureUsagePartitions } from '#db/usage-partitions.ts';
 import type { Clock } from '#shared/clock.ts';
 import { forgetExpiredAnswers } from './answer-once.ts';
+import { forgetExpiredExports } from './exports/write-export.ts';
 import { expirePromotionalGrants } from './ledger/promotional-grants.ts';
 import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
@@ -22,8 +23,8 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of budgets of periods long past, of sealed answers whose day is over and of old notices; every half
- * minute the expiry of promotional credit.
+ * their retention, of budgets of periods long past, of sealed answers and exports whose time is over and of old notices;
+ * every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
   close(): Promise<void>;
@@ -35,8 +36,9 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const answers = await forgetExpiredAnswers(database);
     const mails = await forgetOldMails(database);
     const budgets = await forgetOldBudgets(sql, clock.nowMs());
-    if (partitions.length + dropped.length + answers + mails + budgets > 0)
-      logger.info({ partitions, dropped, answers, mails, budgets }, 'Housekeeping is done');
+    const exports = await forgetExpiredExports(database);
+    if (partitions.length + dropped.length + answers + mails + budgets + exports > 0)
+      logger.info({ partitions, dropped, answers, mails, budgets, exports }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

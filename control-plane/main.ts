@@ -19,14 +19,21 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startApiServer }, { openMailbox }, { openSignIn }, { RateLimiter }, { openPayments }] =
-    await Promise.all([
-      import('./http-server.ts'),
-      import('./mail/open-mailbox.ts'),
-      import('./people/open-sign-in.ts'),
-      import('./rate-limit.ts'),
-      import('./billing/open-payments.ts'),
-    ]);
+  const [
+    { startApiServer },
+    { openMailbox },
+    { openSignIn },
+    { RateLimiter },
+    { openPayments },
+    { exportRoute },
+  ] = await Promise.all([
+    import('./http-server.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+    import('./billing/open-payments.ts'),
+    import('./exports/serve-export.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -35,8 +42,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   const link = openRedisLink(settings.redisUrl, 'api', logger);
   const { database } = clients;
   const { sealingKey, publicUrl } = settings;
-  const development = settings.mode === 'development';
-  const consoleOrigins = ownOrigins(settings);
+  const { development, consoleOrigins } = edgeOf(settings);
   const mailbox = openMailbox(mailSettings(settings), logger);
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const signIn = openSignIn({
@@ -63,17 +69,13 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       costPerMinute: settings.apiCostPerMinute,
       apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
+      publicUrl,
       ...payments.resources,
     },
     {
-      routes: payments.routes,
-      development,
+      ...edgeOf(settings),
+      routes: [...payments.routes, exportRoute(database, sealingKey)],
       logger,
-      bindAddress: settings.bindAddress,
-      port: settings.controlPlanePort,
-      trustedProxies: settings.trustedProxies,
-      consoleOrigins,
-      publicUrl,
     },
   );
   logger.info({ port: server.port }, 'The GraphQL API is listening');
@@ -87,6 +89,19 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       link.close();
       await clients.close();
     },
+  };
+}
+
+/** Where the API listens, and whom it believes. */
+function edgeOf(settings: ControlPlaneSettings) {
+  const { bindAddress, trustedProxies, publicUrl } = settings;
+  return {
+    development: settings.mode === 'development',
+    bindAddress,
+    port: settings.controlPlanePort,
+    trustedProxies,
+    consoleOrigins: ownOrigins(settings),
+    publicUrl,
   };
 }
 

@@ -30,6 +30,7 @@ export const USER_ERRORS = {
   INVITATION_INVALID:
     'The invitation is unknown, used, revoked or expired, or it is for another e-mail address.',
   LAST_OWNER: 'An account keeps at least one owner.',
+  EXPORT_LIMIT_REACHED: 'The account has as many exports as it may have.',
   ACCOUNT_LIMIT_REACHED: 'The person has as many accounts as one may open.',
   IDEMPOTENCY_KEY_REQUIRED: 'This mutation moves money and needs an idempotency key.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with another mutation or other input.',

@@ -26,6 +26,8 @@ export const ID_PREFIXES = {
   User: 'user',
   AuditEntry: 'audit',
   QuarantinedUsageRecord: 'qrec',
+  UsageExport: 'uexp',
+  LedgerExport: 'lexp',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

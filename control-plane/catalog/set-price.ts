@@ -84,7 +84,8 @@ export async function setPrice(
   return succeeded({ priceId: created.id, model: model.id });
 }
 
-function readTiers(
+/** Reads the tiers of a price and says what is wrong with them. */
+export function readTiers(
   tiers: readonly PriceTierInput[],
   path: string[],
   errors: UserError[],

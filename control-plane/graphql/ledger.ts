@@ -1,8 +1,10 @@
+import type { InputShapeFromFields } from '@pothos/core';
 import { formatUsd } from '#shared/money.ts';
 import { actorIdOf } from '../accounts/authorize.ts';
 import { grantCredit, MAX_GRANT_NANO } from '../ledger/grant-credit.ts';
 import {
   findEntries,
+  type LedgerEntryFilter,
   type LedgerEntryRow,
   listAllEntries,
   listEntriesOf,
@@ -18,7 +20,7 @@ import { accountsToList, onlyVisible, type RequestContext, requireActor } from '
 import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
 
-const entryKind = builder.enumType('LedgerEntryKind', {
+export const entryKind = builder.enumType('LedgerEntryKind', {
   description: 'Why money moved.',
   values: {
     USAGE: { value: 'usage', description: 'Requests were billed.' },
@@ -107,14 +109,29 @@ ledgerEntryRef.implement({
   }),
 });
 
-function entriesOfAccount(context: RequestContext, accountId: string, args: Parameters<typeof pageById>[0]) {
+const entryFilters = builder.args((t) => ({
+  from: t.field({ type: 'DateTime', description: 'Only entries posted at this time or later.' }),
+  to: t.field({ type: 'DateTime', description: 'Only entries posted before this time.' }),
+  kind: t.field({ type: entryKind, description: 'Only entries of this kind.' }),
+}));
+
+function toFilter({ from, to, kind }: InputShapeFromFields<typeof entryFilters>): LedgerEntryFilter {
+  return { from: from ?? undefined, to: to ?? undefined, kind: kind ?? undefined };
+}
+
+function entriesOfAccount(
+  context: RequestContext,
+  accountId: string,
+  args: Parameters<typeof pageById>[0] & InputShapeFromFields<typeof entryFilters>,
+) {
+  const filter = toFilter(args);
   return pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
     loadPageOfParent<LedgerEntryRow>(context, {
-      name: 'ledgerEntries',
+      name: `ledgerEntries:${JSON.stringify(filter)}`,
       parentId: accountId,
       range,
       parentOf: (row) => row.accountId ?? '',
-      load: (accountIds) => listEntriesOf(context.database, accountIds, range),
+      load: (accountIds) => listEntriesOf(context.database, accountIds, filter, range),
     }),
   );
 }
@@ -124,6 +141,7 @@ builder.objectField(accountRef, 'ledgerEntries', (t) =>
     {
       type: ledgerEntryRef,
       description: 'The movements of its balance, newest first.',
+      args: entryFilters,
       resolve: (account, args, context) => entriesOfAccount(context, account.id, args),
     },
     ledgerEntryConnection,
@@ -137,13 +155,17 @@ builder.queryField('ledgerEntries', (t) =>
       type: ledgerEntryRef,
       description:
         'Ledger entries, newest first: those of one account, or all that the token may see; for operators that is the whole ledger, system accounts included.',
-      args: { accountId: t.arg.id({ description: 'Only the entries of this account.' }) },
+      args: {
+        accountId: t.arg.id({ description: 'Only the entries of this account.' }),
+        ...entryFilters,
+      },
       resolve: async (_root, { accountId, ...args }, context) => {
         const listed = await accountsToList(context, 'ledgerEntries', accountId);
+        const filter = toFilter(args);
         return await pageById(args, { order: 'newest-first', idField: 'id' }, (range) =>
           listed === null
-            ? listAllEntries(context.database, range)
-            : listEntriesOf(context.database, listed, range),
+            ? listAllEntries(context.database, filter, range)
+            : listEntriesOf(context.database, listed, filter, range),
         );
       },
     },

@@ -13,7 +13,7 @@ function usdPerMillion(micro: number): string {
   return formatUsd(BigInt(micro) * NANO_PER_MICRO);
 }
 
-const priceTierRef = builder.objectRef<PublishedPriceTier>('PriceTier').implement({
+export const priceTierRef = builder.objectRef<PublishedPriceTier>('PriceTier').implement({
   description:
     'What tokens cost, USD per 1,000,000 tokens. A request whose prompt (input and cache tokens) is longer than a threshold takes that tier whole.',
   fields: (t) => ({

@@ -23,6 +23,8 @@ export interface ApiResources {
   readonly mailbox: Mailbox;
   readonly signIn: SignIn;
   readonly rateLimiter: RateLimiter;
+  /** Where browsers find this server; without a path. */
+  readonly publicUrl: string;
   /** How much each token and person may ask for in a minute; see `spendCost`. */
   readonly costPerMinute: number;
   /** How long a request may run before it is answered with an error. */

@@ -84,6 +84,22 @@ async function inTransaction<Value>(
     return { value, userErrors: [] };
   } catch (error) {
     if (error instanceof Refusal) return { value: null, userErrors: error.errors };
+    if (violates(error, EXTERNAL_ID_INDEXES)) {
+      const message = 'Another object of the same owner has just got this external id.';
+      return { value: null, userErrors: [userError('EXTERNAL_ID_TAKEN', message, 'externalId')] };
+    }
     throw error;
   }
+}
+
+/** Verbs look first; of two calls at the same moment only the index sees the second. */
+const EXTERNAL_ID_INDEXES: ReadonlySet<unknown> = new Set([
+  'accounts_external_id_key',
+  'api_keys_account_external_id_key',
+]);
+
+function violates(error: unknown, indexes: ReadonlySet<unknown>): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ('constraint_name' in cause && indexes.has(cause.constraint_name)) return true;
+  return false;
 }

@@ -18,7 +18,7 @@ import { loadPageOfParent, pageById } from './page.ts';
 import { serverTool } from './price.ts';
 import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
-const usageStatus = builder.enumType('UsageStatus', {
+export const usageStatus = builder.enumType('UsageStatus', {
   description: 'How a request ended.',
   values: {
     SUCCESS: { value: 'success', description: 'Answered in full.' },

@@ -11,6 +11,8 @@ export interface JobPayloads {
   'auto-top-ups': { readonly accountId: string };
   /** Sends one mail of `queued_mails`. */
   mails: { readonly mailId: string };
+  /** Writes one CSV file. */
+  exports: { readonly exportId: string };
   /** What has to happen now and then, whoever does it. */
   'billing-rounds': { readonly round: BillingRound };
 }
@@ -21,6 +23,7 @@ export const QUEUE_NAMES = [
   'stripe-events',
   'auto-top-ups',
   'mails',
+  'exports',
   'billing-rounds',
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';

@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import type { Database } from '#db/client.ts';
+import { systemClock } from '#shared/clock.ts';
 import { billingJobs, openBilling } from '../billing/billing-part.ts';
 import type { BillingSettings } from '../billing/billing-settings.ts';
+import { exportJob } from '../exports/write-export.ts';
 import type { Mailbox } from '../mail/open-mailbox.ts';
 import { mailJob } from '../mail/queue-mail.ts';
 import { JobQueues } from './job-queues.ts';
@@ -34,6 +36,7 @@ export function startJobs({
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
     mailJob(database, mailbox),
+    exportJob(database, systemClock),
     ...(billing ? billingJobs(openBilling(database, billing), queues, sweepMs) : []),
   ];
   const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger, sweepMs }));

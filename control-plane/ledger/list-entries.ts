@@ -1,6 +1,7 @@
-import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
+import { and, eq, getTableColumns, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import type { Database } from '#db/client.ts';
 import { ledgerAccounts, ledgerEntries, ledgerTransactions } from '#db/schema/ledger.ts';
+import { firstUuidAt } from '#db/usage-partitions.ts';
 import { type IdRange, parentId, parentRows, rangeOrder, withinRange } from '../id-range.ts';
 
 const columns = {
@@ -19,6 +20,24 @@ export type LedgerEntryRow = typeof ledgerEntries.$inferSelect & {
   description: string;
 };
 
+/** What listed entries have in common; `undefined` leaves it open. */
+export interface LedgerEntryFilter {
+  /** From this instant on, and before the other. */
+  readonly from: Date | undefined;
+  readonly to: Date | undefined;
+  readonly kind: LedgerEntryRow['kind'] | undefined;
+}
+
+/** Times become bounds of the entry's id, which is by time. */
+function matching({ from, to, kind }: LedgerEntryFilter): (SQL | undefined)[] {
+  return [
+    from && gte(ledgerEntries.id, firstUuidAt(Math.max(from.getTime(), 0))),
+    to && lt(ledgerEntries.id, firstUuidAt(Math.max(to.getTime(), 0))),
+    kind &&
+      sql`exists (select 1 from ledger_transactions as moved where moved.id = ${ledgerEntries.transactionId} and moved.kind = ${kind})`,
+  ];
+}
+
 /**
  * A stretch of the ledger entries of each customer account, in no order. One statement for all. Each ledger account is
  * read by its own index range, so a customer with two of them (paid and promotional) may return twice the limit.
@@ -26,12 +45,19 @@ export type LedgerEntryRow = typeof ledgerEntries.$inferSelect & {
 export async function listEntriesOf(
   database: Database,
   accountIds: readonly string[],
+  filter: LedgerEntryFilter,
   range: IdRange,
 ): Promise<LedgerEntryRow[]> {
   const page = database
     .select(getTableColumns(ledgerEntries))
     .from(ledgerEntries)
-    .where(and(eq(ledgerEntries.ledgerAccountId, ledgerAccounts.id), ...withinRange(ledgerEntries.id, range)))
+    .where(
+      and(
+        eq(ledgerEntries.ledgerAccountId, ledgerAccounts.id),
+        ...matching(filter),
+        ...withinRange(ledgerEntries.id, range),
+      ),
+    )
     .orderBy(rangeOrder(ledgerEntries.id, range))
     .limit(range.limit)
     .as('page');
@@ -50,9 +76,13 @@ export async function listEntriesOf(
 }
 
 /** A stretch of the whole ledger, system accounts included, in no order. */
-export async function listAllEntries(database: Database, range: IdRange): Promise<LedgerEntryRow[]> {
+export async function listAllEntries(
+  database: Database,
+  filter: LedgerEntryFilter,
+  range: IdRange,
+): Promise<LedgerEntryRow[]> {
   return await selectEntries(database)
-    .where(and(...withinRange(ledgerEntries.id, range)))
+    .where(and(...matching(filter), ...withinRange(ledgerEntries.id, range)))
     .orderBy(rangeOrder(ledgerEntries.id, range))
     .limit(range.limit);
 }

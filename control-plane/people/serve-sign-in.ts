@@ -22,7 +22,11 @@ export async function serveSignIn(
   if (request.method !== 'GET' && !isOwnPage(page, call.ownOrigins))
     return refuse(response, 403, 'INVALID_ORIGIN', 'Signing in works only from pages of this installation.');
   const body = await readBody(request);
-  if (body === 'too large') return refuse(response, 413, 'PAYLOAD_TOO_LARGE', 'The body is too large.');
+  if (body === 'too large') {
+    // What was not read is in the way of a next request on this connection.
+    response.setHeader('connection', 'close');
+    return refuse(response, 413, 'PAYLOAD_TOO_LARGE', 'The body is too large.');
+  }
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);

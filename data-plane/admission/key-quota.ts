@@ -42,9 +42,14 @@ export interface WalletUse {
   keepSeconds(nowMs: number): number;
 }
 
+/** False for wallets of requests in flight. */
+export function isMoney(kind: WalletKind): boolean {
+  return kind === 'balance' || kind === 'budget';
+}
+
 /** How much a request takes from a wallet of that kind. */
 export function needOf(kind: WalletKind, nano: bigint): bigint {
-  return kind === 'balance' || kind === 'budget' ? nano : 1n;
+  return isMoney(kind) ? nano : 1n;
 }
 
 const forEver = () => 0;

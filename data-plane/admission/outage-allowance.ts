@@ -15,7 +15,15 @@ export class OutageAllowance {
     this.#allowanceNano = allowanceNano;
   }
 
-  covers({ kind, slice, limit }: WalletUse, amount: bigint): boolean {
+  /** True when each amount is idle in its wallet's slice, or within the allowance. */
+  covers(uses: readonly WalletUse[], amounts: readonly bigint[]): boolean {
+    return uses.every((use, index) => {
+      const amount = amounts[index] ?? 0n;
+      return use.slice.idleNano >= amount || this.#allows(use, amount);
+    });
+  }
+
+  #allows({ kind, slice, limit }: WalletUse, amount: bigint): boolean {
     const used = this.#used.get(slice) ?? 0n;
     if (kind === 'balance' || kind === 'budget') {
       const known = slice.lastFreeNano ?? 0n;
@@ -25,13 +33,27 @@ export class OutageAllowance {
     return inFlight + used + amount <= BigInt(limit);
   }
 
-  take({ slice }: WalletUse, amount: bigint): void {
-    this.#used.set(slice, (this.#used.get(slice) ?? 0n) + amount);
+  /** Takes amounts that are covered, from slices where they have them. Returns how much of each the allowance gave. */
+  take(uses: readonly WalletUse[], amounts: readonly bigint[]): bigint[] {
+    return uses.map(({ slice }, index) => {
+      const amount = amounts[index] ?? 0n;
+      if (slice.take(amount)) return 0n;
+      this.#used.set(slice, (this.#used.get(slice) ?? 0n) + amount);
+      return amount;
+    });
   }
 
-  /** Ends what was taken in outage number `outage`: `cost` of it stays used. */
-  settle({ slice }: WalletUse, held: bigint, cost: bigint, outage: number): void {
-    if (outage === this.outage) this.#used.set(slice, (this.#used.get(slice) ?? 0n) - held + cost);
+  /**
+   * Ends a hold of which the allowance gave `allowed` in outage number `outage`, and the slice the rest, `lent`. What the cost
+   * is beyond that stays used.
+   */
+  settle({ slice }: WalletUse, part: { lent: bigint; allowed: bigint; cost: bigint }, outage: number): void {
+    const { lent, allowed, cost } = part;
+    const ofLent = cost < lent ? cost : lent;
+    const owed = cost - ofLent;
+    if (outage === this.outage) this.#used.set(slice, (this.#used.get(slice) ?? 0n) - allowed + owed);
+    slice.settle(lent, ofLent);
+    slice.owe(owed);
   }
 
   /** Redis answers again. */

@@ -5,7 +5,7 @@ import { type Fault, fault, isFault } from '#shared/fault.ts';
 import type { NanoUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
 import { openRedisLink, type RedisLink } from '#shared/redis-link.ts';
-import { type AdmittedSize, type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
+import { type AdmittedSize, isMoney, type KeyQuota, needOf, type WalletUse } from './key-quota.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { OutageAllowance } from './outage-allowance.ts';
 import {
@@ -172,7 +172,7 @@ class LentQuotas implements RedisQuotas {
   /** True when a request may be admitted without an answer of Redis that is only late: so much is left of everything. */
   #hasPlenty({ uses, window }: KeyQuota, { nano, tokens, rpmLimit, tpmLimit }: AdmittedSize): boolean {
     const isAmple = uses.every(({ kind, slice, limit }) =>
-      kind === 'balance' || kind === 'budget'
+      isMoney(kind)
         ? (slice.lastFreeNano ?? 0n) >= nano * PLENTIFUL_HOLDS
         : (slice.lastFreeNano ?? 0n) * 2n >= BigInt(limit),
     );
@@ -240,40 +240,33 @@ class LentQuotas implements RedisQuotas {
   #holdAlone(key: KeyQuota, size: AdmittedSize): Hold | QuotaRefusal {
     const nano = size.leastNano ?? size.nano;
     const { uses, window } = key;
-    const covered = uses.map((use) => {
-      const amount = needOf(use.kind, nano);
-      return use.slice.idleNano >= amount ? 'slice' : this.#allowance.covers(use, amount) && 'allowance';
-    });
-    if (covered.includes(false)) return cannotCheck();
+    const amounts = uses.map(({ kind }) => needOf(kind, nano));
+    if (!this.#allowance.covers(uses, amounts)) return cannotCheck();
     const nowMs = this.#clock.nowMs();
     const refusal = window.take(nowMs, size.tokens, size.rpmLimit, size.tpmLimit);
     const standing = key.standingAlone(size, nowMs);
     if (refusal?.limit === 'rpm') return requestRateRefusal(size.rpmLimit, refusal.retryAfterMs, standing);
     if (refusal?.limit === 'tpm') return tokenRateRefusal(size.tpmLimit, refusal.retryAfterMs, standing);
-    for (const [index, use] of uses.entries()) {
-      const amount = needOf(use.kind, nano);
-      if (covered[index] === 'slice') use.slice.take(amount);
-      else this.#allowance.take(use, amount);
-    }
-    const allowed = covered.map((source) => source === 'allowance');
+    const allowed = this.#allowance.take(uses, amounts);
     const second = Math.floor(nowMs / MS_PER_SECOND);
     // Redis counts it too once it can be told.
     key.rate.correct(second, 1, size.tokens);
     const hold = new TakenHold(key, uses, nano, size.tokens, second, standing);
-    if (allowed.includes(true)) hold.outage = { number: this.#allowance.outage, allowed };
+    hold.noteAllowed(this.#allowance.outage, allowed);
     return hold;
   }
 
   extend(hold: Hold, additionalNano: NanoUsd): Extension | Promise<Extension> {
     const taken = asTaken(hold);
-    const money = taken.uses.filter(({ kind }) => kind === 'balance' || kind === 'budget');
-    if (taken.outage === undefined && money.every(({ slice }) => slice.idleNano >= additionalNano)) {
+    const money = taken.uses.filter(({ kind }) => isMoney(kind));
+    if (money.every(({ slice }) => slice.idleNano >= additionalNano)) {
       for (const { slice } of money) slice.take(additionalNano);
       taken.heldNano += additionalNano;
       return 'held';
     }
-    if (taken.outage !== undefined || this.#pulse.state !== 'quick') return 'unknown';
-    return this.#borrowExtension(taken, money, additionalNano);
+    return this.#pulse.state === 'quick'
+      ? this.#borrowExtension(taken, money, additionalNano)
+      : this.#extendAlone(taken, additionalNano);
   }
 
   async #borrowExtension(
@@ -283,7 +276,18 @@ class LentQuotas implements RedisQuotas {
   ): Promise<Extension> {
     const answer = await this.#desk.extend(hold, money, additionalNano);
     if (answer?.verdict === 'short') return 'short';
-    if (answer?.verdict !== 'held') return 'unknown';
+    if (answer?.verdict !== 'held') return this.#extendAlone(hold, additionalNano);
+    hold.heldNano += additionalNano;
+    return 'held';
+  }
+
+  /** Redis cannot be asked: slices in hand, then the allowance; of one outage only, because each has its own. */
+  #extendAlone(hold: TakenHold, additionalNano: bigint): Extension {
+    const { uses, outage } = hold;
+    if (outage !== undefined && outage.number !== this.#allowance.outage) return 'unknown';
+    const amounts = uses.map(({ kind }) => (isMoney(kind) ? additionalNano : 0n));
+    if (!this.#allowance.covers(uses, amounts)) return 'unknown';
+    hold.noteAllowed(this.#allowance.outage, this.#allowance.take(uses, amounts));
     hold.heldNano += additionalNano;
     return 'held';
   }
@@ -294,13 +298,12 @@ class LentQuotas implements RedisQuotas {
     let returned = false;
     for (const [index, use] of uses.entries()) {
       const { kind, slice } = use;
-      const isMoney = kind === 'balance' || kind === 'budget';
-      const held = isMoney ? heldNano : 1n;
-      const cost = isMoney ? costNano : 0n;
-      if (outage?.allowed[index]) {
-        this.#allowance.settle(use, held, cost, outage.number);
-        slice.owe(cost);
-      } else slice.settle(held, cost);
+      const held = needOf(kind, heldNano);
+      const cost = isMoney(kind) ? costNano : 0n;
+      const allowed = outage?.allowed[index] ?? 0n;
+      if (outage !== undefined && allowed > 0n)
+        this.#allowance.settle(use, { lent: held - allowed, allowed, cost }, outage.number);
+      else slice.settle(held, cost);
       if (slice.targetNano === 0n && slice.giveBack(0n)) returned = true;
     }
     const counted = Math.min(usedTokens, Number.MAX_SAFE_INTEGER) - taken.reservedTokens;

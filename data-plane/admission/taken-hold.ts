@@ -11,8 +11,8 @@ export class TakenHold implements Hold {
   readonly bucketSecond: number;
   readonly standing: RateStanding;
   readonly budgetPeriod: string | undefined;
-  /** Set when part of it was taken without having been lent: in which outage, and from which of the wallets. */
-  outage: { readonly number: number; readonly allowed: readonly boolean[] } | undefined;
+  /** Set when part of it was taken without having been lent: in which outage, and how much of each wallet. */
+  outage: { readonly number: number; readonly allowed: readonly bigint[] } | undefined;
 
   constructor(
     key: KeyQuota,
@@ -29,6 +29,13 @@ export class TakenHold implements Hold {
     this.bucketSecond = bucketSecond;
     this.standing = standing;
     this.budgetPeriod = labelOf(uses);
+  }
+
+  /** Notes what the allowance of an outage gave for it. */
+  noteAllowed(outage: number, amounts: readonly bigint[]): void {
+    if (amounts.every((amount) => amount === 0n)) return;
+    const known = this.outage?.allowed ?? [];
+    this.outage = { number: outage, allowed: amounts.map((amount, index) => amount + (known[index] ?? 0n)) };
   }
 }
 

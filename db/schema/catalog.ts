@@ -63,6 +63,39 @@ export const priceVersions = pgTable(
   ],
 );
 
+/** What providers charge, from imported price lists. Immutable, as the prices that were made of it. Never shown to customers. */
+export const providerCosts = pgTable(
+  'provider_costs',
+  {
+    id: uuid('id').primaryKey(),
+    modelId: text('model_id')
+      .notNull()
+      .references(() => models.id),
+    effectiveAt: timestamp('effective_at', { withTimezone: true, precision: 3 }).notNull(),
+    tiers: jsonb('tiers').$type<PublishedPriceTier[]>().notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [uniqueIndex('provider_costs_model_key').on(table.modelId, table.effectiveAt)],
+);
+
+/** What is put on top of provider costs. The rule of a model goes before that of its vendor, and that before the general one. */
+export const marginRules = pgTable(
+  'margin_rules',
+  {
+    id: uuid('id').primaryKey(),
+    /** `model:<id>`, `vendor:<code>` or `all`. */
+    scope: text('scope').notNull(),
+    /** Hundredths of a percent. */
+    basisPoints: integer('basis_points').notNull(),
+    effectiveAt: timestamp('effective_at', { withTimezone: true, precision: 3 }).notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('margin_rules_scope_key').on(table.scope, table.effectiveAt),
+    check('margin_rules_not_negative', sql`${table.basisPoints} >= 0`),
+  ],
+);
+
 /** One endpoint and credential that can be called. */
 export const upstreams = pgTable(
   'upstreams',

@@ -22,6 +22,8 @@ export interface Admission {
   readonly status: number;
   /** When the data plane received it, Unix ms. */
   readonly receivedAtMs: number;
+  /** From sending to the last byte, at the client. */
+  readonly tookMs: number;
   readonly retryAfterSeconds: number | undefined;
   readonly code: string | undefined;
 }
@@ -46,6 +48,7 @@ export class AdmissionTrial {
       ...(system === undefined ? [] : [{ role: 'system', content: system }]),
       { role: 'user', content: scriptInMessage(script) },
     ];
+    const sentAtMs = systemClock.monotonicMs();
     const response = await request(`${this.#outside.product.access.dataPlaneUrl}/v1/chat/completions`, {
       dispatcher: this.#agent,
       method: 'POST',
@@ -54,11 +57,13 @@ export class AdmissionTrial {
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
     const text = await response.body.text();
+    const tookMs = systemClock.monotonicMs() - sentAtMs;
     const uuid = parseIdOf('UsageRecord', String(response.headers['x-request-id'] ?? ''));
     const retryAfter = response.headers['retry-after'];
     return {
       status: response.statusCode,
       receivedAtMs: uuid === undefined ? Number.NaN : uuidTimeMs(uuid),
+      tookMs,
       retryAfterSeconds: retryAfter === undefined ? undefined : Number(retryAfter),
       code: /"code":"([a-z_]+)"/.exec(text)?.[1],
     };

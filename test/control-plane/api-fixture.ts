@@ -9,6 +9,7 @@ import { ensureOperatorToken } from '#control-plane/accounts/ensure-operator-tok
 import type { BillingSettings } from '#control-plane/billing/billing-settings.ts';
 import { openPayments } from '#control-plane/billing/open-payments.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
+import { exportRoute } from '#control-plane/exports/serve-export.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
 import type { Mail, Mailbox } from '#control-plane/mail/open-mailbox.ts';
 import { openSignIn } from '#control-plane/people/open-sign-in.ts';
@@ -119,12 +120,13 @@ export async function startTestApi(
       mailbox,
       rateLimiter,
       signIn,
+      publicUrl: PUBLIC_URL,
       costPerMinute: options.costPerMinute ?? 10_000_000,
       apiTimeoutMs: options.apiTimeoutMs ?? 60_000,
       ...payments.resources,
     },
     {
-      routes: payments.routes,
+      routes: [...payments.routes, exportRoute(database, sealingKey)],
       development,
       logger,
       bindAddress: '127.0.0.1',

@@ -97,6 +97,9 @@ async function prepareSamples(): Promise<void> {
       closing_nano, usage_by_model)
     values (uuidv7(), ${uuidIn(accountId)}, '2026-01', 'S-1', 0, 0, 0, 0, 0, '[]')
     returning replace(id::text, '-', '') as id`;
+  const time = { accountId, from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z' };
+  const { usageExport } = await api.mutate('usageExportCreate', time, 'usageExport { id }');
+  const { ledgerExport } = await api.mutate('ledgerExportCreate', time, 'ledgerExport { id }');
   const { data } = (await owner?.ask(`{ account(id: "${accountId}") {
       members { nodes { id } } managementTokens(first: 1) { nodes { id } } auditEntries(first: 1) { nodes { id } } }
     model(id: "openai/gpt-5-mini") { price { id } } }`)) ?? { data: undefined };
@@ -108,6 +111,8 @@ async function prepareSamples(): Promise<void> {
     UsageRecord: `req_cm_${record?.id}`,
     TopUp: formatId('TopUp', topUp?.id ?? ''),
     Statement: formatId('Statement', statement?.id ?? ''),
+    UsageExport: usageExport.id,
+    LedgerExport: ledgerExport.id,
     AccountInvitation: invitation.id,
     AccountMember: data.account.members.nodes[0].id,
     ManagementToken: data.account.managementTokens.nodes[0].id,

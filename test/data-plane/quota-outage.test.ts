@@ -114,14 +114,35 @@ describe('while Redis is frozen', () => {
     });
   });
 
-  it('a stream’s hold grows from what is idle, and nobody knows about more', async () => {
+  it('a stream’s hold grows from the allowance, and ends with what it cost', async () => {
     const quotas = await processes.open({ holdTimeoutMs: QUICK_MS });
-    const key = keyWith();
+    const key = keyWith({ budget: { limitNano: '1000000000', period: 'none' }, concurrencyLimit: 2 });
     await processes.fund(key, BALANCE);
-    const hold: Hold = await held(quotas, ask(key, 10n));
+    const [first, second]: Hold[] = [
+      await held(quotas, ask(key, 40_000_000n)),
+      await held(quotas, ask(key, 10n)),
+    ];
+    if (first === undefined || second === undefined) throw new Error('Nothing was held');
     process.kill(server.pid, 'SIGSTOP');
-    expect(await quotas.extend(hold, 10n)).toBe('unknown');
-    expect(hold.heldNano).toBe(10n);
+    expect(await quotas.extend(first, 60_000_000n)).toBe('held');
+    expect(first.heldNano).toBe(100_000_000n);
+    expect(await quotas.extend(second, 60_000_000n)).toBe('unknown');
+    expect(second.heldNano).toBe(10n);
+    // 30 of its 60 million of the allowance stay used, for 70 million cost more than the 40 million that were lent.
+    quotas.settle(first, 70_000_000n, 1);
+    expect(await quotas.extend(second, 80_000_000n)).toBe('unknown');
+    expect(await quotas.extend(second, 70_000_000n)).toBe('held');
+    process.kill(server.pid, 'SIGCONT');
+    await expect.poll(() => quotas.reachable, { timeout: 10_000 }).toBe(true);
+    expect(await quotas.extend(second, 5_000_000n)).toBe('held');
+    quotas.settle(second, 7n, 1);
+    await expect.poll(uncollected(quotas, key), { timeout: 10_000 }).toBe(70_000_007n);
+    const budget = await processes.wallet(`key:${key.config.id}:none`);
+    const [granted, returned] = ['g:', 'r:'].map((kind) =>
+      Object.entries(budget).find(([field]) => field.startsWith(kind)),
+    );
+    expect(BigInt(granted?.[1] ?? 0) - BigInt(returned?.[1] ?? 0)).toBe(70_000_007n);
+    for (let sent = 0; sent < 2; sent += 1) await held(quotas, ask(key, 1n));
   });
 });
 

@@ -4,7 +4,10 @@ import { z } from 'zod';
 import { reconcile } from '#control-plane/ledger/reconcile.ts';
 import { type DatabaseClients, openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
+import { formatId, parseIdOf } from '#shared/identifiers.ts';
+import { formatUsd } from '#shared/money.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
+import type { UsageRow } from '#test/acceptance/control-api.ts';
 import type { RunningProduct } from '#test/acceptance/running-product.ts';
 
 const POLL_MS = 1_000;
@@ -15,6 +18,8 @@ export interface ChaosBooks {
   readonly clients: DatabaseClients;
   /** Waits until nothing is held in any wallet and `/v1/credits` says so. Returns what is still open after the deadline. */
   untilNothingIsHeld(apiKey: string, timeoutMs: number): Promise<string[]>;
+  /** All usage records of an account; there are too many for the API's pages. */
+  usageOf(accountId: string): Promise<UsageRow[]>;
   /** What the product's own reconciliation finds: ledger, usage, balances and Redis hold against each other. */
   reconcile(): Promise<string[]>;
   close(): Promise<void>;
@@ -34,6 +39,19 @@ export function openBooks(product: RunningProduct): ChaosBooks {
         if (open.length === 0 || systemClock.monotonicMs() > deadlineMs) return open;
         await delay(POLL_MS);
       }
+    },
+    usageOf: async (accountId) => {
+      const rows = await clients.sql<(Omit<UsageRow, 'costUsd'> & { costNano: string })[]>`
+        select request_id as "requestId", status, model_id as model, input_tokens as "inputTokens",
+          output_tokens as "outputTokens", cache_read_tokens as "cacheReadTokens",
+          cache_write_5m_tokens + cache_write_1h_tokens as "cacheWriteTokens", estimated,
+          cost_nano::text as "costNano"
+        from usage_records where account_id = ${parseIdOf('Account', accountId) ?? ''}`;
+      return rows.map(({ costNano, ...row }) => ({
+        ...row,
+        requestId: formatId('UsageRecord', row.requestId),
+        costUsd: formatUsd(BigInt(costNano)),
+      }));
     },
     reconcile: async () => {
       const result = await reconcile({ ...clients, redis, clock: systemClock });

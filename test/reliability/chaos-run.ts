@@ -109,7 +109,7 @@ async function loadAndDisturb(run: Run): Promise<Omit<ChaosReport, 'options' | '
   const { disturbances, crashes, load } = await disturbUnderLoad(product, secret, options);
   say(`load is off: ${load.completed.length} of ${load.sent} answers complete; waiting for the records`);
   const late = await untilSettled(books, backlog, load.completed, say);
-  const records = await api.usageRecords(accountId);
+  const records = await books.usageOf(accountId);
   const balanceDrop = nanoUsd(CREDIT_USD) - nanoUsd(await api.availableUsd(accountId));
   const book = readBookFile(run.bookPath);
   const verdict = judge({ completed: load.completed, book, records, prices, balanceDrop });
