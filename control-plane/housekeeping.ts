@@ -9,6 +9,7 @@ import { forgetOldMails } from './mail/queue-mail.ts';
 import { startPeriodicWork } from './periodic-work.ts';
 import { dropOldPartitions } from './usage/drop-old-partitions.ts';
 import { forgetOldBudgets } from './usage/forget-old-budgets.ts';
+import { forgetOldEvents } from './webhooks/forget-deliveries.ts';
 
 const ROUND_MS = 3_600_000;
 const EXPIRY_ROUND_MS = 30_000;
@@ -23,7 +24,7 @@ export interface HousekeepingOptions {
 
 /**
  * What has to happen now and then: at the start and every hour usage partitions two months ahead, the end of those past
- * their retention, of budgets of periods long past, of sealed answers and exports whose time is over and of old notices;
+ * their retention, of budgets of periods long past, of sealed answers and exports whose time is over, of old mails and webhook events;
  * every half minute the expiry of promotional credit.
  */
 export function startHousekeeping({ clients, clock, logger, usageRetentionMonths }: HousekeepingOptions): {
@@ -34,11 +35,12 @@ export function startHousekeeping({ clients, clock, logger, usageRetentionMonths
     const partitions = await ensureUsagePartitions(sql, clock.nowMs());
     const dropped = await dropOldPartitions(sql, clock.nowMs(), usageRetentionMonths);
     const answers = await forgetExpiredAnswers(database);
+    const events = await forgetOldEvents(database);
     const mails = await forgetOldMails(database);
     const budgets = await forgetOldBudgets(sql, clock.nowMs());
     const exports = await forgetExpiredExports(database);
-    if (partitions.length + dropped.length + answers + mails + budgets + exports > 0)
-      logger.info({ partitions, dropped, answers, mails, budgets, exports }, 'Housekeeping is done');
+    if (partitions.length + dropped.length + answers + events + mails + budgets + exports > 0)
+      logger.info({ partitions, dropped, answers, events, mails, budgets, exports }, 'Housekeeping is done');
   };
   const expire = async (): Promise<void> => {
     let expired = 0;

@@ -65,6 +65,9 @@ export async function startApiServer(
       if (allowOrigin(request, response, consoleOrigins) === 'answered') return;
       const path = pathOf(request);
       const { socket } = request;
+      // Tells proxies that buffer answers not to hold back what is sent bit by bit.
+      if (request.headers.accept?.includes('text/event-stream') === true)
+        response.setHeader('x-accel-buffering', 'no');
       response.once('finish', () => dropUnreadBody(request, socket));
       if (path === '/healthz') return answer(response, 200, { status: 'ok' });
       if (path === '/readyz') return void answerReadiness(resources, response);

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { failureLine } from './describe-fault.ts';
@@ -12,6 +13,7 @@ import { type ControlPlaneSettings, readSettings } from './settings.ts';
 const API_CONNECTIONS = 10;
 const WORKER_CONNECTIONS = 5;
 const SHUTDOWN_DEADLINE_MS = 15_000;
+const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 
 interface Part {
   close(): Promise<void>;
@@ -19,21 +21,8 @@ interface Part {
 
 /** Answers the GraphQL API. Imported by role: a worker without GraphQL starts in half the time. */
 async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [
-    { startApiServer },
-    { openMailbox },
-    { openSignIn },
-    { RateLimiter },
-    { openPayments },
-    { exportRoute },
-  ] = await Promise.all([
-    import('./http-server.ts'),
-    import('./mail/open-mailbox.ts'),
-    import('./people/open-sign-in.ts'),
-    import('./rate-limit.ts'),
-    import('./billing/open-payments.ts'),
-    import('./exports/serve-export.ts'),
-  ]);
+  const { startApiServer, LiveFeed, openMailbox, openSignIn, RateLimiter, openPayments, exportRoute } =
+    await importApi();
   const clients = openDatabase(settings.databaseUrl, {
     max: API_CONNECTIONS,
     applicationName: 'crossmodel-api',
@@ -55,6 +44,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
     consoleOrigins,
     development,
   });
+  const liveFeed = new LiveFeed(settings.redisUrl);
   const payments = openPayments(
     { database, redisUrl: settings.redisUrl, sealingKey, logger },
     settings.billing,
@@ -70,6 +60,8 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       apiTimeoutMs: settings.apiTimeoutMs,
       signIn,
       publicUrl,
+      webhookFetcher: webhookFetcher(settings),
+      liveFeed,
       ...payments.resources,
     },
     {
@@ -83,6 +75,7 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
   return {
     close: async () => {
       await metrics?.close();
+      liveFeed.close();
       await server.close();
       await payments.resources.queues.close();
       await mailbox.close();
@@ -90,6 +83,19 @@ async function startApi(settings: ControlPlaneSettings, logger: Logger): Promise
       await clients.close();
     },
   };
+}
+
+async function importApi() {
+  const [server, live, mail, people, limits, billing, exports] = await Promise.all([
+    import('./http-server.ts'),
+    import('./live/live-feed.ts'),
+    import('./mail/open-mailbox.ts'),
+    import('./people/open-sign-in.ts'),
+    import('./rate-limit.ts'),
+    import('./billing/open-payments.ts'),
+    import('./exports/serve-export.ts'),
+  ]);
+  return { ...server, ...live, ...mail, ...people, ...limits, ...billing, ...exports };
 }
 
 /** Where the API listens, and whom it believes. */
@@ -116,32 +122,49 @@ function mailSettings({ mode, home, smtpUrl, mailFrom }: ControlPlaneSettings): 
   return { smtpUrl, from: mailFrom, outbox: mode === 'development' ? path.join(home, 'outbox') : null };
 }
 
+/** The way to webhook endpoints, which strangers name. */
+function webhookFetcher({ webhooksToLoopback }: ControlPlaneSettings): GuardedFetcher {
+  return new GuardedFetcher({ trustedAddresses: webhooksToLoopback ? LOOPBACK_ADDRESSES : [] });
+}
+
 /** Moves what has to move between Postgres and Redis. */
 async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logger): Promise<Part> {
-  const [{ startWorkers }, { startHousekeeping }, { reconcileRegularly }, { startJobs }, { openMailbox }] =
-    await Promise.all([
-      import('./workers.ts'),
-      import('./housekeeping.ts'),
-      import('./ledger/reconcile-regularly.ts'),
-      import('./jobs/start-jobs.ts'),
-      import('./mail/open-mailbox.ts'),
-    ]);
+  const [
+    { startWorkers },
+    { SpendingWatch },
+    { startHousekeeping },
+    { reconcileRegularly },
+    { startJobs },
+    { openMailbox },
+  ] = await Promise.all([
+    import('./workers.ts'),
+    import('./alerts/watch-spending.ts'),
+    import('./housekeeping.ts'),
+    import('./ledger/reconcile-regularly.ts'),
+    import('./jobs/start-jobs.ts'),
+    import('./mail/open-mailbox.ts'),
+  ]);
   const clients = openDatabase(settings.databaseUrl, {
     max: WORKER_CONNECTIONS,
     applicationName: 'crossmodel-workers',
   });
+  const link = openRedisLink(settings.redisUrl, 'audit', logger);
+  const watch = new SpendingWatch({ ...clients, redis: link.client, clock: systemClock, logger });
   const workers = startWorkers({
     clients,
     redisUrl: settings.redisUrl,
     logger,
     sandbox: settings.sandboxBaseUrl === null ? undefined : { baseUrl: settings.sandboxBaseUrl },
+    watch,
   });
   const mailbox = openMailbox(mailSettings(settings), logger);
   const jobs = startJobs({
-    database: clients.database,
+    ...clients,
     redisUrl: settings.redisUrl,
     logger,
+    sealingKey: settings.sealingKey,
     mailbox,
+    fetcher: webhookFetcher(settings),
     billing: settings.billing,
   });
   const housekeeping = startHousekeeping({
@@ -150,7 +173,6 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     logger,
     usageRetentionMonths: settings.usageRetentionMonths,
   });
-  const link = openRedisLink(settings.redisUrl, 'audit', logger);
   const stores = { clients, redis: link.client, clock: systemClock };
   const reconciliation = reconcileRegularly(
     { ...clients, ...stores },
@@ -167,7 +189,7 @@ async function startBackgroundWork(settings: ControlPlaneSettings, logger: Logge
     close: async () => {
       await metrics?.close();
       await Promise.all([workers.close(), housekeeping.close(), reconciliation.close(), jobs.close()]);
-      await mailbox.close();
+      await Promise.all([mailbox.close(), watch.close()]);
       link.close();
       await clients.close();
     },

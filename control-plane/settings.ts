@@ -50,6 +50,8 @@ export interface ControlPlaneSettings {
   /** The mail server; `null`: files in the state folder in development, no mail in production. */
   readonly smtpUrl: string | null;
   readonly mailFrom: string;
+  /** Development only: webhook endpoints may be on this machine, without TLS and on any port. */
+  readonly webhooksToLoopback: boolean;
 }
 
 /** The settings are wrong; the message names each wrong one and is meant to be read by a person. */
@@ -137,6 +139,9 @@ export function readSettings(environment: Environment = process.env): ControlPla
       'origins such as https://console.example.com',
       problems,
     ),
+    webhooksToLoopback:
+      oneOf(environment, 'WEBHOOKS_TO_LOOPBACK', ['true', 'false'], 'false', problems) === 'true' &&
+      mode === 'development',
     billing: readBillingSettings(environment, readPublicUrl(environment, mode, []), problems),
   };
   const { sealingKey } = settings;

@@ -15,6 +15,8 @@ export const USER_ERRORS = {
   PRICE_TIME_TAKEN: 'The model already has a price version with this effective time.',
   UPSTREAM_MANAGED_BY_ENVIRONMENT:
     'The upstream follows the environment of the installation and cannot be edited.',
+  WEBHOOK_LIMIT_REACHED: 'The account has as many webhook endpoints as it may have.',
+  WEBHOOK_DISABLED: 'The webhook endpoint is disabled; enable it first.',
   TRY_AGAIN: 'Something that is needed is away for the moment; the same request may succeed in a while.',
   CHECKOUT_OVER: 'The Checkout page of this top-up is over; begin a new one.',
   PAYMENTS_OFF: 'This installation takes no payments.',

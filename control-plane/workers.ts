@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { DatabaseClients } from '#db/client.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
+import type { SpendingWatch } from './alerts/watch-spending.ts';
 import { publishReplayed } from './ledger/publish-replayed.ts';
 import { WalletPublisher } from './ledger/publish-wallets.ts';
 import type { SandboxUpstream } from './snapshot/build-snapshot.ts';
@@ -15,6 +16,8 @@ export interface WorkersOptions {
   readonly logger: Logger;
   /** Development only: where models without a credential are answered. */
   readonly sandbox: SandboxUpstream | undefined;
+  /** Told of booked usage. */
+  readonly watch?: SpendingWatch;
 }
 
 export interface RunningWorkers {
@@ -27,12 +30,12 @@ const CONSUMER = 'worker-0';
  * Starts everything that moves between Postgres and Redis: the snapshot publisher, the wallet and totals publishers and the
  * usage ingest. Each keeps trying while Postgres or Redis is away; none holds state that Postgres does not have.
  */
-export function startWorkers({ clients, redisUrl, logger, sandbox }: WorkersOptions): RunningWorkers {
+export function startWorkers({ clients, redisUrl, logger, sandbox, watch }: WorkersOptions): RunningWorkers {
   const clock = systemClock;
   const link = openRedisLink(redisUrl, 'snapshots', logger);
   const snapshots = new SnapshotPublisher({ sql: clients.sql, link, clock, logger, sandbox });
   snapshots.start();
-  const usage = startUsageWorkers({ clients, redisUrl, logger, clock });
+  const usage = startUsageWorkers({ clients, redisUrl, logger, clock, ...(watch && { watch }) });
   return {
     close: async () => {
       await Promise.all([snapshots.close(), usage.close()]);
@@ -47,6 +50,7 @@ export function startUsageWorkers({
   redisUrl,
   logger,
   clock,
+  watch,
 }: Omit<WorkersOptions, 'sandbox'> & { readonly clock: Clock }): RunningWorkers {
   const link = openRedisLink(redisUrl, 'workers', logger);
   const readingLink = openRedisLink(redisUrl, 'usage-reader', logger, true);
@@ -60,6 +64,7 @@ export function startUsageWorkers({
     totals,
     clock,
     logger,
+    watch,
     consumer: CONSUMER,
   });
   wallets.start();

@@ -28,6 +28,9 @@ export const ID_PREFIXES = {
   QuarantinedUsageRecord: 'qrec',
   UsageExport: 'uexp',
   LedgerExport: 'lexp',
+  WebhookEndpoint: 'hook',
+  WebhookEvent: 'event',
+  WebhookDelivery: 'delivery',
 } as const;
 export type IdKind = keyof typeof ID_PREFIXES;
 

@@ -47,6 +47,8 @@ export const redisKeys = {
 
   /** hash, data planes. How the models of one vendor count tokens: sums of six numbers; expires after 90 days of silence. */
   tokenFactors: (family: string) => `cm:token-factors:${family}`,
+  /** channel, workers → control plane API. Ids of accounts whose balance or usage has moved, with spaces between. */
+  accountsMoved: 'cm:accounts:moved',
   /** string, control plane API. How much a caller of it has spent in one window; expires with the window. */
   apiRate: (window: string) => `cm:api:rate:${window}`,
 } as const;

@@ -58,4 +58,5 @@ export const SEAL_PURPOSES = {
   upstreamCredential: 'upstream-credential',
   idempotentAnswer: 'idempotent-answer',
   endUser: 'end-user',
+  webhookSecret: 'webhook-secret',
 } as const;

@@ -10,13 +10,16 @@ export const PERMISSIONS = {
   'usage:read': 'See usage records and usage figures.',
   'billing:read': 'See balance, ledger, payments and receipts.',
   'billing:write':
-    "Top up, keep cards, ask for refunds; move a partner's credit to its customer accounts and back.",
+    "Top up, keep cards, ask for refunds; move a partner's credit to its customer accounts and back; set warnings.",
   'members:read': 'See members and invitations.',
   'members:write': 'Invite, remove and re-role members who are no owners.',
   'owners:write': 'Make and remove owners.',
   'tokens:read': 'See management tokens, never their secrets.',
   'tokens:write': 'Make and revoke management tokens, with no more scopes than one has.',
   'audit:read': 'See the audit log.',
+  'webhooks:read': 'See webhook endpoints and their deliveries, never their secrets.',
+  'webhooks:write':
+    'Make, change and delete webhook endpoints, which hear of keys, limits, balances and top-ups; send deliveries again.',
 } as const;
 
 export type Permission = keyof typeof PERMISSIONS;

@@ -3,6 +3,8 @@ import type { Transaction } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { accountStatusChanged } from '../webhooks/event-types.ts';
+import { recordEvents } from '../webhooks/record-events.ts';
 import type { Reach } from './authorize.ts';
 import { lockAccount, ownsAccount } from './find-account.ts';
 
@@ -38,6 +40,9 @@ export async function setAccountStatus(
       .update(accounts)
       .set({ status: input.status, suspendedBy: input.status === 'suspended' ? by : null })
       .where(eq(accounts.id, input.accountId));
-  if (changes) await recordConfigChange(tx, { entity: 'account', entityId: input.accountId });
+  if (changes) {
+    await recordConfigChange(tx, { entity: 'account', entityId: input.accountId });
+    await recordEvents(tx, [accountStatusChanged(input.accountId, input.status)]);
+  }
   return succeeded({ accountId: input.accountId });
 }

@@ -8,6 +8,8 @@ export type SubjectKind =
   | 'ManagementToken'
   | 'AccountMember'
   | 'AccountInvitation'
+  | 'WebhookEndpoint'
+  | 'WebhookDelivery'
   | 'Model'
   | 'Price'
   | 'Upstream';
@@ -20,7 +22,8 @@ export interface SubjectState {
 }
 
 /** Columns that never leave their table: digests of secrets, sealed credentials. */
-const SECRET_COLUMNS = sql`array['digest', 'previous_digest', 'sealed_credential', 'id', 'account_id']`;
+const SECRET_COLUMNS = sql`array['digest', 'previous_digest', 'sealed_credential', 'sealed_secret',
+  'sealed_previous_secret', 'id', 'account_id']`;
 
 /** From whom a kind is read. `row` names the row; `extra` is what is shown beside its columns. */
 const SOURCES: Readonly<Record<SubjectKind, { from: SQL; id: SQL; accountId: SQL; extra: SQL }>> = {
@@ -31,7 +34,8 @@ const SOURCES: Readonly<Record<SubjectKind, { from: SQL; id: SQL; accountId: SQL
     extra: sql`jsonb_build_object('balance_nano', (
       select coalesce(sum(balance_nano), 0)::text from ledger_balances
       join ledger_accounts on ledger_accounts.id = ledger_account_id
-      where ledger_accounts.account_id = row.id))`,
+      where ledger_accounts.account_id = row.id),
+      'low_balance_nano', (select low_balance_nano::text from account_alerts where account_alerts.account_id = row.id))`,
   },
   ApiKey: {
     from: sql`api_keys as row`,
@@ -44,6 +48,8 @@ const SOURCES: Readonly<Record<SubjectKind, { from: SQL; id: SQL; accountId: SQL
   ManagementToken: plain(sql`access_tokens as row`),
   AccountMember: plain(sql`account_members as row`),
   AccountInvitation: plain(sql`account_invitations as row`),
+  WebhookEndpoint: plain(sql`webhook_endpoints as row`),
+  WebhookDelivery: plain(sql`webhook_deliveries as row`),
   Model: { from: sql`models as row`, id: sql`row.id`, accountId: sql`null::uuid`, extra: sql`'{}'::jsonb` },
   Price: {
     from: sql`price_versions as row`,

@@ -3,11 +3,14 @@ import type Stripe from 'stripe';
 import type { Transaction } from '#db/client.ts';
 import { billingProfiles, topUps } from '#db/schema/billing.ts';
 import { postTransactions } from '../ledger/post-transaction.ts';
+import { topUpCompleted } from '../webhooks/event-types.ts';
+import { recordEvents } from '../webhooks/record-events.ts';
 import { noteAutoTopUpResult } from './auto-top-up-result.ts';
 import type { TopUp } from './begin-top-up.ts';
 import { noticeReceipt } from './billing-notices.ts';
 import type { BillingSettings } from './billing-settings.ts';
 import { rememberCard } from './saved-cards.ts';
+import { nanoOfCents } from './top-up-amount.ts';
 import { topUpPosting } from './top-up-postings.ts';
 
 /** A payment at Stripe that is not what our own row says: a person has to look before anything is credited. */
@@ -29,6 +32,7 @@ export async function creditTopUp(
   if (intent.currency !== 'usd' || intent.amount_received !== charged)
     throw new PaymentMismatch(`${intent.id} received another amount than top-up ${topUp.id} expects`);
   await postTransactions(tx, [topUpPosting(topUp, intent.id)]);
+  await recordEvents(tx, [topUpCompleted(topUp.accountId, topUp.id, nanoOfCents(topUp.creditCents))]);
   const method = typeof intent.payment_method === 'object' ? intent.payment_method : null;
   const card = method?.card ?? null;
   const paid = {

@@ -34,7 +34,7 @@ const balancesOf = createContextCache(
     }),
 );
 
-const balanceRef = builder.objectRef<Balance>('AccountBalance').implement({
+export const balanceRef = builder.objectRef<Balance>('AccountBalance').implement({
   description: 'What an account has, exact to the nano-dollar.',
   fields: (t) => ({
     availableUsd: t.string({

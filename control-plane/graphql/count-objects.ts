@@ -24,8 +24,7 @@ interface Request {
 export function countObjects(request: Request): number {
   const operation = operationOf(request);
   if (!operation) return 0;
-  const root =
-    operation.operation === 'mutation' ? request.schema.getMutationType() : request.schema.getQueryType();
+  const root = request.schema.getRootType(operation.operation);
   return root ? new ObjectCounter(request, operation).within(operation.selectionSet, root.name) : 0;
 }
 

@@ -5,7 +5,7 @@ import type { Permission } from '../accounts/permissions.ts';
  * guards come from this table, and `control-plane/docs/permissions.md` is printed from it.
  *
  * `signed-in`: any valid token or session. `operator`: operators only. `user`: people with a session, and nobody else. A
- * permission: whoever has it in the account that the object belongs to; for fields of Query and Mutation in at least one
+ * permission: whoever has it in the account that the object belongs to; for fields of Query, Mutation and Subscription in at least one
  * account, to which the field then confines itself. Of several, one is enough. Operators may use every field but those
  * of `user`.
  */
@@ -46,6 +46,8 @@ export const QUERY_RULES: Readonly<Record<string, Rule>> = {
   receipts: 'billing:read',
   statements: 'billing:read',
   paymentMethods: 'billing:read',
+  webhookEndpoints: 'webhooks:read',
+  webhookDeliveries: 'webhooks:read',
   jobQueues: 'operator',
   deadLetters: 'operator',
 };
@@ -69,6 +71,14 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   modelAliasDelete: 'keys:write',
   managementTokenCreate: 'tokens:write',
   managementTokenRevoke: 'tokens:write',
+  webhookEndpointCreate: 'webhooks:write',
+  webhookEndpointUpdate: 'webhooks:write',
+  webhookEndpointDelete: 'webhooks:write',
+  webhookEndpointSecretRotate: 'webhooks:write',
+  webhookEndpointTest: 'webhooks:write',
+  webhookDeliveryReplay: 'webhooks:write',
+  alertsUpdate: 'billing:write',
+  alertMailSet: 'user',
   topUpCheckoutCreate: 'billing:write',
   topUpCreate: 'billing:write',
   paymentMethodSetDefault: 'billing:write',
@@ -101,6 +111,11 @@ export const MUTATION_RULES: Readonly<Record<string, Rule>> = {
   upstreamDelete: 'operator',
 };
 
+export const SUBSCRIPTION_RULES: Readonly<Record<string, Rule>> = {
+  balanceChanged: 'billing:read',
+  usageRecorded: 'usage:read',
+};
+
 export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   Viewer: { rule: 'signed-in' },
   ViewerAccount: { rule: 'signed-in' },
@@ -110,6 +125,7 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
     except: {
       balance: 'billing:read',
       autoTopUp: 'billing:read',
+      alerts: 'billing:read',
       billingProfile: 'billing:read',
       promotionalGrants: 'billing:read',
       ledgerEntries: 'billing:read',
@@ -128,6 +144,8 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   },
   ModelAlias: { accountIdMember: 'accountId', rule: 'keys:read' },
   ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },
+  WebhookEndpoint: { accountIdMember: 'accountId', rule: 'webhooks:read' },
+  WebhookDelivery: { accountIdMember: 'accountId', rule: 'webhooks:read' },
   TopUp: { accountIdMember: 'accountId', rule: 'billing:read' },
   Statement: { accountIdMember: 'accountId', rule: 'billing:read' },
   PaymentMethod: { accountIdMember: 'accountId', rule: 'billing:read' },
@@ -159,6 +177,10 @@ const PARTS = new Set([
   'TopUpRequiredAction',
   'JobQueue',
   'DeadLetter',
+  'AccountAlerts',
+  'WebhookAttempt',
+  'BalanceChangedEvent',
+  'UsageRecordedEvent',
   'PageInfo',
   'UsageFigures',
   'UsageGroup',
@@ -183,10 +205,17 @@ export type FieldRule =
   | { readonly kind: 'anywhere'; readonly rule: Rule }
   | { readonly kind: 'object'; readonly rule: Rule; readonly accountIdMember: string };
 
+const ROOT_RULES = new Map([
+  ['Query', QUERY_RULES],
+  ['Mutation', MUTATION_RULES],
+  ['Subscription', SUBSCRIPTION_RULES],
+]);
+
 /** The decision about one field. Throws for a field that the table does not know: nothing is open by accident. */
 export function ruleOf(typeName: string, fieldName: string): FieldRule {
-  if (typeName === 'Query' || typeName === 'Mutation') {
-    const rule = (typeName === 'Query' ? QUERY_RULES : MUTATION_RULES)[fieldName];
+  const rootRules = ROOT_RULES.get(typeName);
+  if (rootRules) {
+    const rule = rootRules[fieldName];
     if (rule === undefined) throw new Error(`${typeName}.${fieldName} is missing in the permission table`);
     return { kind: 'anywhere', rule };
   }
@@ -202,8 +231,8 @@ export function ruleOf(typeName: string, fieldName: string): FieldRule {
   throw new Error(`The type ${typeName} is missing in the permission table`);
 }
 
-/** The rule of a field of Query or Mutation. Throws for one that the table does not know. */
-export function rootRuleOf(typeName: 'Query' | 'Mutation', fieldName: string): Rule {
+/** The rule of a field of Query, Mutation or Subscription. Throws for one that the table does not know. */
+export function rootRuleOf(typeName: 'Query' | 'Mutation' | 'Subscription', fieldName: string): Rule {
   const decision = ruleOf(typeName, fieldName);
   if (decision.kind === 'inherited') throw new Error(`${typeName}.${fieldName} has no rule of its own`);
   return decision.rule;

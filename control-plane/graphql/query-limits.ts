@@ -1,5 +1,5 @@
 import { EnvelopArmor } from '@escape.tech/graphql-armor';
-import type { GraphQLError } from 'graphql';
+import type { ExecutionArgs, GraphQLError } from 'graphql';
 import type { Plugin, YogaServerOptions } from 'graphql-yoga';
 import { apiError } from './api-error.ts';
 import { variableErrors } from './check-variables.ts';
@@ -43,22 +43,9 @@ export function queryLimits(options: { suggestFields: boolean }): Plugins {
  */
 const costLimit: Plugin<RequestContext> = {
   async onExecute({ args, setResultAndStopExecution }) {
-    const request = {
-      schema: args.schema,
-      document: args.document,
-      operationName: args.operationName ?? undefined,
-      variables: args.variableValues ?? {},
-    };
-    const operation = operationOf(request);
-    const objects = countObjects(request);
-    if (objects > MAX_OBJECTS_PER_REQUEST) {
-      const message = `The pages of one request may hold ${MAX_OBJECTS_PER_REQUEST} objects together; this one asks for ${objects}.`;
-      return setResultAndStopExecution({ errors: [apiError('QUERY_TOO_COMPLEX', message, 400)] });
-    }
-    const spent = await spendCost(args.contextValue, objects);
-    if (spent.refusal) return setResultAndStopExecution({ errors: [spent.refusal] });
-    const errors = operation ? variableErrors(args.schema, operation, request.variables) : [];
-    if (errors.length > 0) return setResultAndStopExecution({ errors });
+    const admitted = await admit(args);
+    if (admitted.errors) return setResultAndStopExecution({ errors: [...admitted.errors] });
+    const { spent, objects } = admitted;
     return {
       async onExecuteDone({ result, setResult }) {
         if (Symbol.asyncIterator in result) return;
@@ -67,4 +54,39 @@ const costLimit: Plugin<RequestContext> = {
       },
     };
   },
+  async onSubscribe({ args, setResultAndStopExecution }) {
+    const admitted = await admit(args);
+    if (admitted.errors) return setResultAndStopExecution({ errors: [...admitted.errors] });
+    // Each event is paid for when it comes; the beginning holds none.
+    args.contextValue.live.objectsPerEvent = admitted.objects;
+    await admitted.spent.settle(0);
+    return;
+  },
 };
+
+type Admitted =
+  | { readonly errors: readonly GraphQLError[] }
+  | {
+      readonly errors?: never;
+      readonly spent: Exclude<Awaited<ReturnType<typeof spendCost>>, { refusal: GraphQLError }>;
+      readonly objects: number;
+    };
+
+async function admit(args: ExecutionArgs & { contextValue: RequestContext }): Promise<Admitted> {
+  const request = {
+    schema: args.schema,
+    document: args.document,
+    operationName: args.operationName ?? undefined,
+    variables: args.variableValues ?? {},
+  };
+  const operation = operationOf(request);
+  const objects = countObjects(request);
+  if (objects > MAX_OBJECTS_PER_REQUEST) {
+    const message = `The pages of one request may hold ${MAX_OBJECTS_PER_REQUEST} objects together; this one asks for ${objects}.`;
+    return { errors: [apiError('QUERY_TOO_COMPLEX', message, 400)] };
+  }
+  const spent = await spendCost(args.contextValue, objects);
+  if (spent.refusal) return { errors: [spent.refusal] };
+  const errors = operation ? variableErrors(args.schema, operation, request.variables) : [];
+  return errors.length > 0 ? { errors } : { spent, objects };
+}

@@ -1,10 +1,12 @@
 import type { Redis } from 'ioredis';
 import type { Database } from '#db/client.ts';
+import type { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import type { SealingKey } from '#shared/sealed-secret.ts';
 import type { AccountAccess } from '../accounts/account-access.ts';
 import { type Actor, accountsWithin, reachOf } from '../accounts/authorize.ts';
 import type { BillingContext } from '../billing/billing-context.ts';
 import type { JobQueues } from '../jobs/job-queues.ts';
+import type { LiveFeed } from '../live/live-feed.ts';
 import type { Mailbox } from '../mail/open-mailbox.ts';
 import type { SignIn } from '../people/open-sign-in.ts';
 import type { RateLimiter } from '../rate-limit.ts';
@@ -21,7 +23,11 @@ export interface ApiResources {
   readonly redis: Redis;
   readonly sealingKey: SealingKey;
   readonly mailbox: Mailbox;
+  /** Judges the URLs of webhook endpoints. */
+  readonly webhookFetcher: GuardedFetcher;
   readonly signIn: SignIn;
+  /** Says when accounts move, to live subscriptions. */
+  readonly liveFeed: LiveFeed;
   readonly rateLimiter: RateLimiter;
   /** Where browsers find this server; without a path. */
   readonly publicUrl: string;
@@ -29,6 +35,15 @@ export interface ApiResources {
   readonly costPerMinute: number;
   /** How long a request may run before it is answered with an error. */
   readonly apiTimeoutMs: number;
+}
+
+/** What a live subscription knows of the request that began it. */
+export interface LiveRequest {
+  /** How many objects the pages of one event may hold; set before the subscription begins. */
+  objectsPerEvent: number;
+  /** Who the token or session belongs to now. Throws an error for callers, or returns nothing, where it has ended. */
+  identifyAgain(): Promise<Actor | undefined>;
+  onFault(error: unknown): void;
 }
 
 /** What one GraphQL request knows about itself. */
@@ -41,6 +56,8 @@ export interface RequestContext extends ApiResources {
   readonly access: AccountAccess;
   /** The `idempotency-key` header. */
   readonly idempotencyKey: string | undefined;
+  /** What a subscription needs while it goes on. */
+  readonly live: LiveRequest;
   /** Passed: the caller has an answer already, so nothing more is to begin. */
   readonly deadline: { passed: boolean };
 }

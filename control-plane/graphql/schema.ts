@@ -1,5 +1,6 @@
 import './account.ts';
 import './account-mutations.ts';
+import './alerts.ts';
 import './api-key.ts';
 import './api-key-mutations.ts';
 import './audit-entry.ts';
@@ -10,6 +11,7 @@ import './credit-allocation.ts';
 import './export.ts';
 import './job-queue.ts';
 import './ledger.ts';
+import './live.ts';
 import './management-token.ts';
 import './member.ts';
 import './member-mutations.ts';
@@ -32,6 +34,9 @@ import './usage-record.ts';
 import './usage-spool.ts';
 import './usage-summary.ts';
 import './viewer.ts';
+import './webhook-delivery.ts';
+import './webhook-endpoint.ts';
+import './webhook-mutations.ts';
 import { builder } from './builder.ts';
 import { guardSchema } from './guard-schema.ts';
 

@@ -65,7 +65,8 @@ export function createGraphqlHandler(
     maxRequestBodySize: MAX_BODY_BYTES,
     logging: false,
     context: async ({ request, requestId, clientAddress }) => {
-      const actor = await identify(resources, request, { clientAddress, ownOrigins });
+      const identifyCaller = () => identify(resources, request, { clientAddress, ownOrigins });
+      const actor = await identifyCaller();
       return {
         ...resources,
         requestId,
@@ -74,6 +75,17 @@ export function createGraphqlHandler(
         access: new AccountAccess(resources.database, actor),
         idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
         deadline: { passed: false },
+        live: {
+          objectsPerEvent: 0,
+          identifyAgain: identifyCaller,
+          onFault: (error) => {
+            if (!isGraphqlError(error))
+              options.logger.warn(
+                { requestId, fault: describeFault(error) },
+                'A live subscription was cut short',
+              );
+          },
+        },
       };
     },
     maskedErrors: { maskError: (error) => maskError(error, options.logger) },

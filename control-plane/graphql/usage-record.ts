@@ -37,7 +37,7 @@ const serverToolCallsRef = builder
     }),
   });
 
-const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
+export const usageRecordRef = builder.loadableNodeRef('UsageRecord', {
   id: { resolve: (record) => record.requestId },
   load: async (ids: string[], context: RequestContext) => {
     const rows = await findUsageRecords(context.database, ids);

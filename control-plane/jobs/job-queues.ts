@@ -15,6 +15,8 @@ export interface JobPayloads {
   exports: { readonly exportId: string };
   /** What has to happen now and then, whoever does it. */
   'billing-rounds': { readonly round: BillingRound };
+  /** Sends what is due for one webhook endpoint. */
+  'webhook-deliveries': { readonly endpointId: string };
 }
 export type QueueName = keyof JobPayloads;
 export type BillingRound = 'reconcile_with_stripe' | 'find_low_balances' | 'write_statements';
@@ -25,6 +27,7 @@ export const QUEUE_NAMES = [
   'mails',
   'exports',
   'billing-rounds',
+  'webhook-deliveries',
 ] as const satisfies readonly QueueName[];
 export const QUEUE_PREFIX = 'cm:jobs';
 

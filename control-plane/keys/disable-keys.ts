@@ -4,6 +4,8 @@ import { apiKeys } from '#db/schema/api-keys.ts';
 import type { Reach } from '../accounts/authorize.ts';
 import { recordKeyChanges } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
+import { keyDisabled } from '../webhooks/event-types.ts';
+import { recordEvents } from '../webhooks/record-events.ts';
 import { MAX_KEYS_PER_CALL } from './key-rules.ts';
 import { lockLiveKeys } from './lock-key.ts';
 
@@ -17,10 +19,15 @@ export async function disableKeys(
     return refused([userError('INVALID_INPUT', `Name 1 to ${MAX_KEYS_PER_CALL} keys.`, 'apiKeyIds')]);
   const locked = await lockLiveKeys(tx, reach, apiKeyIds);
   if (!locked.ok) return locked;
-  const working = locked.value.filter((key) => key.status !== 'disabled').map((key) => key.id);
+  const working = locked.value.filter((key) => key.status !== 'disabled');
   if (working.length > 0) {
-    await tx.update(apiKeys).set({ status: 'disabled' }).where(inArray(apiKeys.id, working));
-    await recordKeyChanges(tx, working);
+    const ids = working.map((key) => key.id);
+    await tx.update(apiKeys).set({ status: 'disabled' }).where(inArray(apiKeys.id, ids));
+    await recordKeyChanges(tx, ids);
+    await recordEvents(
+      tx,
+      working.map((key) => keyDisabled(key.accountId, key.id)),
+    );
   }
   return succeeded({ apiKeyIds });
 }

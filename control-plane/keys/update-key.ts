@@ -1,7 +1,9 @@
 import { and, eq, ne } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { apiKeys } from '#db/schema/api-keys.ts';
+import { systemClock } from '#shared/clock.ts';
 import type { Reach } from '../accounts/authorize.ts';
+import { markChangedBudget } from '../alerts/mark-spend-limits.ts';
 import { readModelStatuses } from '../catalog/alias-rules.ts';
 import { recordConfigChange } from '../snapshot/record-config-change.ts';
 import { type Outcome, refused, succeeded, userError } from '../user-error.ts';
@@ -45,6 +47,9 @@ export async function updateKey(
   if (Object.keys(columns).length === 0) return succeeded({ apiKeyId });
   await tx.update(apiKeys).set(columns).where(eq(apiKeys.id, apiKeyId));
   await recordConfigChange(tx, { entity: 'key', entityId: apiKeyId });
+  // A lower budget may be reached at once; a higher one is told of anew.
+  if ('budgetNano' in columns || 'budgetPeriod' in columns)
+    await markChangedBudget(tx, apiKeyId, systemClock.nowMs());
   return succeeded({ apiKeyId });
 }
 

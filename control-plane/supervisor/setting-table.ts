@@ -266,6 +266,13 @@ const METRICS: readonly SettingRow[] = [
 
 const SANDBOX: readonly SettingRow[] = [
   {
+    name: 'WEBHOOKS_TO_LOOPBACK',
+    allowed: 'true or false',
+    fallback: 'false',
+    meaning: 'Development only: whether webhook endpoints may be on this machine, also without TLS',
+    check: { values: ['true', 'false'] },
+  },
+  {
     name: 'MEDIA_FROM_LOOPBACK',
     allowed: 'true or false',
     fallback: 'false',

@@ -5,6 +5,7 @@ import type { Clock } from '#shared/clock.ts';
 import { redisKeys, USAGE_CONSUMER_GROUP } from '#shared/redis-keys.ts';
 import { executePipeline, type RedisLink } from '#shared/redis-link.ts';
 import type { UsageBatch } from '#shared/usage-record.ts';
+import type { SpendingWatch } from '../alerts/watch-spending.ts';
 import type { WalletPublisher } from '../ledger/publish-wallets.ts';
 import { UsageExaminer } from './examine-usage.ts';
 import { forgetSpool } from './forget-spool.ts';
@@ -22,6 +23,8 @@ export interface UsageConsumerOptions {
   readonly totals: UsageTotalsPublisher;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told after each commit. */
+  readonly watch?: Pick<SpendingWatch, 'noteBooked'> | undefined;
   /** Name of this worker in the consumer group, the same after a restart. */
   readonly consumer: string;
 }
@@ -189,6 +192,9 @@ export class UsageConsumer {
     if (outcome.quarantined > 0)
       logger.error({ spool, records: outcome.quarantined }, 'Usage records quarantined');
     for (const { accountId } of outcome.settled) this.#options.totals.markChanged(accountId);
+    const wallets = outcome.budgets.map((budget) => budget.wallet);
+    const { accountIds, refusedKeyIds } = outcome;
+    this.#options.watch?.noteBooked({ accountIds, wallets, refusedKeyIds });
     await this.#options.wallets.publishSettled(outcome.settled, outcome.budgets);
     if (outcome.closed) await forgetSpool(this.#options.link.client, spool);
     await this.#acknowledge(run, outcome.highWater);

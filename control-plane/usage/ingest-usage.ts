@@ -33,7 +33,15 @@ export async function ingestUsage(
   return await sql.begin(async (tx) => {
     const spool = await lockSpool(tx, batch.spool);
     const { highWater } = spool;
-    const unchanged = { highWater, closed: spool.closed, settled: [], budgets: [], quarantined: 0 };
+    const unchanged = {
+      highWater,
+      closed: spool.closed,
+      settled: [],
+      budgets: [],
+      accountIds: [],
+      refusedKeyIds: [],
+      quarantined: 0,
+    };
     if (batch.from > highWater + 1) return { ...unchanged, gap: true };
     if (batch.to <= highWater) return { ...unchanged, gap: false };
     const fresh = lines

@@ -23,6 +23,10 @@ export interface SettlementUnit {
 export interface Settled {
   readonly settled: readonly SettledWallet[];
   readonly budgets: readonly SettledBudget[];
+  /** Whose usage it was, also where it cost nothing. */
+  readonly accountIds: readonly string[];
+  /** Keys with a request that was refused for want of money, theirs or their account's. */
+  readonly refusedKeyIds: readonly string[];
 }
 
 /**
@@ -34,7 +38,7 @@ export async function settleUsage(
   unit: SettlementUnit,
   records: readonly UsageRecord[],
 ): Promise<Settled> {
-  if (records.length === 0) return { settled: [], budgets: [] };
+  if (records.length === 0) return { settled: [], budgets: [], accountIds: [], refusedKeyIds: [] };
   const settlementIds = new Map<string, string>();
   for (const record of records)
     if (record.costNano !== '0' && !settlementIds.has(record.accountId))
@@ -54,7 +58,10 @@ export async function settleUsage(
   await noteExcesses(tx, fresh);
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
-  return { settled, budgets };
+  const accountIds = [...new Set(fresh.map((record) => record.accountId))];
+  const refused = fresh.filter((record) => record.errorCode === 'insufficient_balance');
+  const refusedKeyIds = [...new Set(refused.map((record) => record.apiKeyId))];
+  return { settled, budgets, accountIds, refusedKeyIds };
 }
 
 async function postCosts(

@@ -15,15 +15,25 @@ const TRACES: Readonly<Record<ServerTool, readonly string[]>> = {
 };
 
 /**
- * What is held on top of the tokens for tools that the provider runs, nano-USD. A request that only mentions such a tool in
- * its text holds it too: that costs nobody anything, while a call without a hold could overdraw the account.
+ * What is held on top of the tokens for tools that the provider runs, nano-USD. Looked for in all of the request but its
+ * conversation, which may be long and switches no tool on. A request that only mentions such a tool elsewhere holds it too:
+ * that costs nobody anything, while a call without a hold could overdraw the account.
  */
-export function serverToolHold(body: Buffer, { perToolCallNano }: PriceVersion): NanoUsd {
+export function serverToolHold(
+  body: Buffer,
+  history: { readonly start: number; readonly end: number },
+  { perToolCallNano }: PriceVersion,
+): NanoUsd {
   if (perToolCallNano === undefined) return 0n;
+  const before = body.subarray(0, history.start);
+  const behind = body.subarray(history.end);
   let total = 0n;
   for (const tool of SERVER_TOOLS) {
     const perCall = perToolCallNano[tool];
-    if (perCall !== undefined && TRACES[tool].some((trace) => body.includes(trace)))
+    if (
+      perCall !== undefined &&
+      TRACES[tool].some((trace) => before.includes(trace) || behind.includes(trace))
+    )
       total += BigInt(perCall) * BigInt(HELD_CALLS);
   }
   return total;

@@ -1,6 +1,7 @@
 import type { ClientCodec, JsonObject } from '#data-plane/dialects/codec.ts';
 import type { ForwardDialect, PromptSize } from '#data-plane/dialects/dialect.ts';
 import type { MediaUrl } from '#data-plane/dialects/media-url.ts';
+import type { Place } from '#data-plane/dialects/request-parameters.ts';
 import type { Fault } from '#shared/fault.ts';
 import type { Dialect } from '#shared/usage-record.ts';
 
@@ -17,6 +18,8 @@ export interface WatchedRequest {
   readonly prompt: PromptSize;
   /** URLs that somebody is to fetch, in the order of the body. */
   readonly mediaUrls: readonly MediaUrl[];
+  /** The conversation itself: what is said in it chooses no option of the request. */
+  readonly historyPlace: Place;
 }
 
 /** A request that was rid of what another provider wrote. */

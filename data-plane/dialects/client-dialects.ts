@@ -52,8 +52,8 @@ export const chatClientDialect: ClientDialect<ChatRequest> = {
   forward: chatDialect,
   forwardBody: providerChatBody,
   hidesUsageChunk: (request) => !request.wantsUsageChunk,
-  // Only answers hold what providers write, and the calls that they made.
-  mayHoldForeignState: (body, vendor, { hasAnswers }) => hasAnswers && mayHoldForeignThoughts(body, vendor),
+  mayHoldForeignState: (body, vendor, { hasProviderState }) =>
+    hasProviderState && mayHoldForeignThoughts(body, vendor),
   withoutForeignState: dropForeignThoughts,
   codec: chatClientCodec,
 };

@@ -10,8 +10,10 @@ import type { EmitTurnEvent, TurnEvent } from './turn-event.ts';
 const PREFIX = 'cm2.';
 const PREFIX_WITHOUT_ISSUER = 'cm1.';
 const FAMILIES: readonly string[] = ['chat', 'responses', 'messages', 'gemini'];
-const SIGNATURE_MARK = '__cm1_';
-const ID_MARK = '__cm1id_';
+/** Both marks begin so. */
+const MARK_START = '__cm1';
+const SIGNATURE_MARK = `${MARK_START}_`;
+const ID_MARK = `${MARK_START}id_`;
 const FOREIGN_CHARACTERS = /[^a-zA-Z0-9_-]/g;
 
 /**
@@ -21,7 +23,9 @@ const FOREIGN_CHARACTERS = /[^a-zA-Z0-9_-]/g;
 export const FOREIGN_CITATION = `${PREFIX}citation`;
 
 /** Bytes that a body holds whenever it holds an envelope. */
-export const ENVELOPE_TRACES: readonly string[] = [PREFIX, PREFIX_WITHOUT_ISSUER, SIGNATURE_MARK, ID_MARK];
+export const ENVELOPE_TRACES: readonly Buffer[] = [PREFIX, PREFIX_WITHOUT_ISSUER, MARK_START].map((trace) =>
+  Buffer.from(trace),
+);
 
 export function packSignature({ family, issuer, kind, value }: ProviderSignature): string {
   if (issuer === undefined) return `${PREFIX_WITHOUT_ISSUER}${family}.${kind}.${value}`;

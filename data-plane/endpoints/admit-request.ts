@@ -108,7 +108,7 @@ export class RequestAdmission {
     const { facts, body, request, model, price, attempts } = checked;
     const mayWriteHourCache = attempts.some((route) => route.upstream.protocol === 'messages');
     const cost = holdFor(request, model.config, price, mayWriteHourCache);
-    const toolsNano = serverToolHold(body.bytes, price);
+    const toolsNano = serverToolHold(body.bytes, request.historyPlace, price);
     const asked = this.#gateway.quotas.hold({
       key: facts.key,
       worstCaseNano: cost.worstCaseNano + toolsNano,

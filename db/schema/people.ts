@@ -119,6 +119,8 @@ export const accountMembers = pgTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     role: role(),
+    /** Whether the person wants mail about the account's balance and limits. */
+    alertMail: boolean('alert_mail').notNull().default(true),
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   (table) => [

@@ -98,6 +98,8 @@ export const usageBudgets = pgTable(
     spentNano: bigint('spent_nano', { mode: 'bigint' }).notNull(),
     /** Counts settlements; guards the copy in Redis against reordering. */
     sequence: bigint('sequence', { mode: 'bigint' }).notNull(),
+    /** The mark, in percent of the budget, that its account has been told of; 0: none. */
+    toldPercent: smallint('told_percent').notNull().default(0),
   },
   (table) => [
     index('usage_budgets_key_idx').on(table.apiKeyId, table.period),

@@ -11,11 +11,13 @@ import { openPayments } from '#control-plane/billing/open-payments.ts';
 import { seedCatalog } from '#control-plane/catalog/seed-catalog.ts';
 import { exportRoute } from '#control-plane/exports/serve-export.ts';
 import { startApiServer } from '#control-plane/http-server.ts';
+import { LiveFeed } from '#control-plane/live/live-feed.ts';
 import type { Mail, Mailbox } from '#control-plane/mail/open-mailbox.ts';
 import { openSignIn } from '#control-plane/people/open-sign-in.ts';
 import { RateLimiter } from '#control-plane/rate-limit.ts';
 import type { Database, Sql } from '#db/client.ts';
 import { systemClock } from '#shared/clock.ts';
+import { GuardedFetcher } from '#shared/guarded-fetch.ts';
 import { openRedisLink } from '#shared/redis-link.ts';
 import { parseSealingKey, type SealingKey } from '#shared/sealed-secret.ts';
 import { testDatabaseUrl, testRedisUrl } from '#test/setup/test-backends.ts';
@@ -39,6 +41,10 @@ export interface Answer {
 
 export interface TestApi {
   readonly url: string;
+  readonly mailbox: Mailbox;
+  /** Lets webhook endpoints be on this machine. */
+  readonly webhookFetcher: GuardedFetcher;
+  readonly liveFeed: LiveFeed;
   readonly sql: Sql;
   readonly database: Database;
   readonly redis: ReturnType<typeof openRedisLink>['client'];
@@ -63,6 +69,12 @@ export interface TestApi {
   refusal(name: string, input: object, token?: string): Promise<readonly { code: string; path: string[] }[]>;
   openAccount(name?: string): Promise<{ accountId: string; managementToken: string }>;
   close(): Promise<void>;
+}
+
+/** The JSON of an answer; of a stream that was refused, its only event. */
+async function bodyOf(response: Response): Promise<unknown> {
+  if (!response.headers.get('content-type')?.includes('text/event-stream')) return await response.json();
+  return JSON.parse(/^data: (.+)$/m.exec(await response.text())?.[1] ?? '{}');
 }
 
 /** The real API on a port of its own, with the test file's Postgres and Redis, the seeded catalog and an operator. */
@@ -95,6 +107,8 @@ export async function startTestApi(
     send: async (mail) => void mails.push(mail),
     close: async () => undefined,
   };
+  const liveFeed = new LiveFeed(await testRedisUrl());
+  const webhookFetcher = new GuardedFetcher({ trustedAddresses: ['127.0.0.1'] });
   const rateLimiter = new RateLimiter(link.client, systemClock);
   const consoleOrigins = ['https://console.example.com'];
   const development = options.development ?? false;
@@ -118,6 +132,8 @@ export async function startTestApi(
       redis: link.client,
       sealingKey,
       mailbox,
+      webhookFetcher,
+      liveFeed,
       rateLimiter,
       signIn,
       publicUrl: PUBLIC_URL,
@@ -150,7 +166,7 @@ export async function startTestApi(
     });
     const body = z
       .object({ data: z.unknown().optional(), errors: z.array(errorShape).optional() })
-      .parse(await response.json());
+      .parse(await bodyOf(response));
     return { status: response.status, headers: response.headers, data: body.data, errors: body.errors ?? [] };
   };
   const run = async (name: string, input: object, selection: string, token = operatorToken) => {
@@ -169,6 +185,9 @@ export async function startTestApi(
   };
   return {
     url,
+    mailbox,
+    webhookFetcher,
+    liveFeed,
     sql,
     database,
     redis: link.client,
@@ -196,6 +215,7 @@ export async function startTestApi(
       return { accountId: account.id, managementToken: secret };
     },
     close: async () => {
+      liveFeed.close();
       await server.close();
       await payments.resources.queues.close();
       link.close();

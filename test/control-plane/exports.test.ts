@@ -118,6 +118,9 @@ describe('an export of requests', () => {
     const id = await ask({ idempotencyKey: randomUUID() });
     const jobs = startJobs({
       database: api.database,
+      sql: api.sql,
+      sealingKey: api.sealingKey,
+      fetcher: api.webhookFetcher,
       redisUrl: await testRedisUrl(),
       logger: pino({ level: 'silent' }),
       mailbox: { post: () => undefined, send: async () => undefined, close: async () => undefined },

@@ -34,6 +34,9 @@ it('sends a notice once per address, also where the mail server was away at firs
   });
   const jobs = startJobs({
     database: api.database,
+    sql: api.sql,
+    sealingKey: api.sealingKey,
+    fetcher: api.webhookFetcher,
     redisUrl: await testRedisUrl(),
     logger: pino({ level: 'silent' }),
     mailbox,

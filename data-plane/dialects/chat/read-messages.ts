@@ -40,8 +40,8 @@ export class MessagesReader {
   videos = 0;
   audioBytes = 0;
   fileReferences = 0;
-  /** A message of the assistant or with the result of a tool was seen. */
-  hasAnswers = false;
+  /** A message holds thoughts or the id of a call: what providers write in words of their own. */
+  hasProviderState = false;
   readonly mediaUrls = new MediaUrls();
   /** Bytes of content blocks that are not text. */
   mediaBytes = 0;
@@ -72,7 +72,7 @@ export class MessagesReader {
     this.videos = 0;
     this.audioBytes = 0;
     this.fileReferences = 0;
-    this.hasAnswers = false;
+    this.hasProviderState = false;
     this.mediaBytes = 0;
     this.mediaUrls.reset(bytes);
     this.#bytes = bytes;
@@ -119,6 +119,7 @@ export class MessagesReader {
         this.#contentKind = kind;
         return;
       case SLOTS.toolCallId:
+        this.hasProviderState = true;
         this.#toolCallIdKind = kind;
         this.#toolCallId = this.#text(kind, start, end) ?? '';
         return;
@@ -126,6 +127,7 @@ export class MessagesReader {
         this.#toolCallsKind = kind;
         return;
       case SLOTS.otherAnswer:
+        this.hasProviderState = true;
         if (kind !== JSON_KINDS.null) this.#hasOtherAnswer = true;
         return;
       case SLOTS.contentBlockType:
@@ -146,6 +148,7 @@ export class MessagesReader {
         this.#endContentBlock(kind, end - start);
         return;
       case SLOTS.toolCallOwnId:
+        this.hasProviderState = true;
         this.#callId = this.#text(kind, start, end);
         return;
       case SLOTS.toolCallType:
@@ -214,7 +217,6 @@ export class MessagesReader {
   #endMessage(kind: JsonKind): void {
     this.failure ??= this.#checkMessage(kind);
     if (this.#role === 'assistant') this.#openCallIds = this.#callIds;
-    if (this.#role === 'assistant' || this.#role === 'tool') this.hasAnswers = true;
     this.#messageIndex += 1;
     this.#beginMessage();
   }

@@ -23,8 +23,8 @@ const ABSENT = 0;
 export interface ChatRequest extends WatchedRequest {
   /** Whether the client asked for the chunk with the usage; it is hidden from one that did not. */
   readonly wantsUsageChunk: boolean;
-  /** Whether any of its messages is not the user's or the system's: only those can be what a provider has written. */
-  readonly hasAnswers: boolean;
+  /** Whether any of its messages holds thoughts or the id of a call, which only the provider that wrote them may take. */
+  readonly hasProviderState: boolean;
   readonly modelPlace: Place;
   readonly streamOptionsPlace: Place;
   readonly includeUsagePlace: Place;
@@ -191,7 +191,7 @@ class ChatRequestReader implements JsonSink {
       model: parameters.text(SLOTS.model) ?? '',
       stream: parameters.isKind(SLOTS.stream, JSON_KINDS.true),
       wantsUsageChunk: this.#includeUsage.kind === JSON_KINDS.true,
-      hasAnswers: this.#messages.hasAnswers,
+      hasProviderState: this.#messages.hasProviderState,
       maxOutputTokens: parameters.number(SLOTS.maxCompletionTokens) ?? parameters.number(SLOTS.maxTokens),
       choiceCount: parameters.number(SLOTS.choiceCount) ?? 1,
       reasoningEffort: parameters.text(SLOTS.reasoningEffort),
@@ -204,6 +204,7 @@ class ChatRequestReader implements JsonSink {
         fileReferences: this.#messages.fileReferences,
       },
       mediaUrls: this.#messages.mediaUrls.found,
+      historyPlace: parameters.place(SLOTS.messages),
       modelPlace: parameters.place(SLOTS.model),
       streamOptionsPlace: parameters.place(SLOTS.streamOptions),
       includeUsagePlace: this.#includeUsage,

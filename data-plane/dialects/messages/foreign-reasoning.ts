@@ -10,7 +10,11 @@ import {
 import type { JsonObject, JsonValue } from '#data-plane/dialects/turn.ts';
 
 /** Bytes that only a history with answers of other providers holds: packed signatures, packed ids, unsigned thoughts. */
-const TRACES: readonly string[] = [...ENVELOPE_TRACES, '"signature":""', '"signature": ""'];
+const TRACES: readonly Buffer[] = [
+  ...ENVELOPE_TRACES,
+  Buffer.from('"signature":""'),
+  Buffer.from('"signature": ""'),
+];
 
 /** True when a request body may hold what {@link dropForeignReasoning} takes out; may be true for nothing. */
 export function mayHoldForeignReasoning(body: Buffer): boolean {

@@ -137,6 +137,7 @@ class MessagesRequestReader implements JsonSink {
       endUser: parameters.text(SLOTS.userId) || undefined,
       prompt: { textBytes: body.length - mediaBytes, images, videos: 0, audioBytes: 0, fileReferences },
       mediaUrls: this.#messages.mediaUrls.found,
+      historyPlace: parameters.place(SLOTS.messages),
       modelPlace: parameters.place(SLOTS.model),
     };
   }

@@ -125,6 +125,7 @@ class ResponsesRequestReader implements JsonSink {
       endUser: parameters.text(SLOTS.safetyIdentifier) || parameters.text(SLOTS.user) || undefined,
       prompt: { textBytes: body.length - mediaBytes, images, videos: 0, audioBytes, fileReferences },
       mediaUrls: this.#input.mediaUrls.found,
+      historyPlace: parameters.place(SLOTS.input),
       modelPlace: parameters.place(SLOTS.model),
     };
   }

@@ -92,13 +92,12 @@ export async function startBilling(
   const jobs = withJobs
     ? startJobs({
         database: api.database,
+        sql: api.sql,
+        sealingKey: api.sealingKey,
+        mailbox: api.mailbox,
+        fetcher: api.webhookFetcher,
         redisUrl: await testRedisUrl(),
         logger: pino({ level: 'silent' }),
-        mailbox: {
-          post: () => undefined,
-          send: async (mail) => void api.mails.push(mail),
-          close: async () => undefined,
-        },
         billing: settings,
       })
     : undefined;
