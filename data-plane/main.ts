@@ -7,6 +7,7 @@ import { announceReady, onShutdown } from '#shared/process-lifecycle.ts';
 import { HOLD_TIMEOUT_MS, openRedisQuotas } from './admission/redis-quotas.ts';
 import type { Gateway } from './gateway.ts';
 import { MediaGuard } from './media/media-guard.ts';
+import { openFilesLimit } from './open-files.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { startServer } from './server.ts';
 import { type DataPlaneSettings, readSettings } from './settings.ts';
@@ -23,6 +24,8 @@ import { warmUp } from './warm-up.ts';
 /** One process of the data plane: settings, first snapshot, listen, serve, drain on signal. */
 const WATCH_INTERVAL_MS = 250;
 const SPOOL_CLOSE_MS = 3_000;
+/** Enough for about two thousand streams at once. */
+const FEW_OPEN_FILES = 4_096;
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'];
 /** Drain, spool and connections together; the process is ended by force after that. */
 const SHUTDOWN_MARGIN_MS = 5_000;
@@ -60,7 +63,10 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     await links.quotas.close();
     links.totals.close();
   }, settings.drainTimeoutMs + SHUTDOWN_MARGIN_MS);
-  logger.info({ host: settings.bindAddress, port: server.port }, 'data plane listening');
+  const openFiles = openFilesLimit();
+  logger.info({ host: settings.bindAddress, port: server.port, openFiles }, 'data plane listening');
+  if (openFiles !== undefined && openFiles < FEW_OPEN_FILES)
+    logger.warn({ openFiles }, 'Few open files are allowed (ulimit -Hn), and each stream takes two');
   announceReady();
 }
 

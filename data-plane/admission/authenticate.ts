@@ -28,8 +28,8 @@ export function presentedKey(headers: KeyHeaders, preference: KeyPreference): st
   const { authorization } = headers;
   const isBearer = authorization.slice(0, BEARER.length).toLowerCase() === BEARER;
   const bearer = isBearer ? authorization.slice(BEARER.length).trim() : '';
-  const xApiKey = headers.xApiKey.trim();
-  return preference === 'bearer' ? bearer || xApiKey : xApiKey || bearer;
+  if (preference === 'bearer' && bearer !== '') return bearer;
+  return headers.xApiKey.trim() || bearer;
 }
 
 /** What a request shows of who sends it. */

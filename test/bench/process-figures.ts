@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
@@ -25,4 +26,9 @@ export function childrenOf(pid: number): number[] {
     .split(/\s+/)
     .filter(Boolean)
     .map(Number);
+}
+
+/** Lets processes run on one core only, all their threads. Does nothing where `taskset` is missing or there is one core. */
+export function pinTo(core: number, pids: readonly number[]): void {
+  for (const pid of pids) spawnSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
 }

@@ -4,14 +4,20 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LoadTarget } from './load.ts';
-import { childrenOf } from './process-figures.ts';
+import { childrenOf, residentMib } from './process-figures.ts';
 import { benchEnvironment } from './settings.ts';
 
 /** Something that passes chat requests on to the provider, and the processes that it costs. */
-export interface BenchTarget extends LoadTarget {
+export interface BenchTarget {
   readonly name: string;
+  readonly port: number;
+  readonly key: string;
+  readonly model: string;
+  /** Whether it is CrossModel, which speaks more than one dialect. */
+  readonly isProduct: boolean;
   readonly pids: readonly number[];
+  /** Resident memory right after the start, MiB. */
+  readonly idleMib: number;
   stop(): Promise<void>;
 }
 
@@ -64,15 +70,11 @@ export function isInstalled(program: string): boolean {
   }
 }
 
-export async function startProvider(
-  port: number,
-  chunks: number,
-  delayMs: number,
-): Promise<() => Promise<void>> {
+export async function startProvider(port: number): Promise<{ pid: number; stop(): Promise<void> }> {
   const file = path.join(import.meta.dirname, 'provider-main.ts');
-  const child = run(process.execPath, [file, String(port), String(chunks), String(delayMs)]);
+  const child = run(process.execPath, [file, String(port)]);
   await waitForPort(port);
-  return () => ended(child);
+  return { pid: pidOf(child), stop: () => ended(child) };
 }
 
 export async function startNginx(port: number, providerPort: number, folder: string): Promise<BenchTarget> {
@@ -80,20 +82,22 @@ export async function startNginx(port: number, providerPort: number, folder: str
   const upstream = `upstream provider { server 127.0.0.1:${providerPort}; keepalive 2048; keepalive_requests 1000000; }`;
   const proxy =
     'proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;';
-  const server = `server { listen 127.0.0.1:${port} backlog=4096; keepalive_requests 1000000; location / { ${proxy} } }`;
-  const http = `http { access_log off; client_body_temp_path ${folder}; proxy_temp_path ${folder}; ${upstream} ${server} }`;
+  const server = `server { listen 127.0.0.1:${port} backlog=8192; keepalive_requests 1000000; location / { ${proxy} } }`;
+  const http = `http { access_log off; client_max_body_size 64m; client_body_buffer_size 32m; client_body_temp_path ${folder}; proxy_temp_path ${folder}; ${upstream} ${server} }`;
   writeFileSync(
     file,
-    `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; events { worker_connections 16384; } ${http}`,
+    `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; worker_rlimit_nofile 65536; events { worker_connections 32768; } ${http}`,
   );
   const child = run('nginx', ['-c', file, '-p', folder]);
   await waitForPort(port);
   return {
     name: 'nginx',
+    isProduct: false,
     port,
     key: 'none',
     model: MODEL,
     pids: childrenOf(pidOf(child)),
+    idleMib: residentMib(childrenOf(pidOf(child))),
     stop: () => ended(child),
   };
 }
@@ -103,16 +107,18 @@ export async function startHaproxy(port: number, providerPort: number, folder: s
   const timeouts = 'timeout connect 5s\n timeout client 60s\n timeout server 60s';
   writeFileSync(
     file,
-    `global\n nbthread 1\n maxconn 4000\ndefaults\n mode http\n ${timeouts}\nfrontend f\n bind 127.0.0.1:${port}\n default_backend b\nbackend b\n http-reuse always\n server s 127.0.0.1:${providerPort}\n`,
+    `global\n nbthread 1\n maxconn 24000\ndefaults\n mode http\n ${timeouts}\nfrontend f\n bind 127.0.0.1:${port}\n default_backend b\nbackend b\n http-reuse always\n server s 127.0.0.1:${providerPort}\n`,
   );
   const child = run('haproxy', ['-db', '-f', file]);
   await waitForPort(port);
   return {
     name: 'haproxy',
+    isProduct: false,
     port,
     key: 'none',
     model: MODEL,
     pids: [pidOf(child)],
+    idleMib: residentMib([pidOf(child)]),
     stop: () => ended(child),
   };
 }
@@ -150,7 +156,16 @@ export async function startProduct(options: {
   const pid = processes['data-plane-0'];
   if (pid === undefined) throw new Error('The data plane has no process');
   const key = await makeKey(home);
-  return { name, port, key, model: MODEL, pids: [pid], stop: () => ended(child) };
+  return {
+    name,
+    isProduct: true,
+    port,
+    key,
+    model: MODEL,
+    pids: [pid],
+    idleMib: residentMib([pid]),
+    stop: () => ended(child),
+  };
 }
 
 /** A key without practical limits, on an account with plenty of credit. */

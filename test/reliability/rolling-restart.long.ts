@@ -16,7 +16,7 @@ it.each<Pick<RollingOptions, 'dataPlaneProcesses' | 'by' | 'restarts'>>([
     const report = await runRollingRestarts({
       ...plan,
       requestsPerSecond: 100,
-      longStreamMs: 8_000,
+      longStreamMs: 5_000,
       seed: 1,
     });
     const { sent, completed, reconnects } = report.load;

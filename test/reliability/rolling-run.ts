@@ -56,7 +56,7 @@ export async function runRollingRestarts(options: RollingOptions): Promise<Rolli
       OPENAI_API_KEY: PROVIDER_KEY,
       OPENAI_BASE_URL: provider.baseUrl,
       DATA_PLANE_PROCESSES: String(options.dataPlaneProcesses),
-      DRAIN_TIMEOUT_MS: '20000',
+      DRAIN_TIMEOUT_MS: '30000',
     });
     try {
       return await loadAndRestart(product, bookPath, options);

@@ -139,6 +139,24 @@ describe.each(clients)('%s', (_, create) => {
     expect(outcome.body.length).toBeLessThan(3);
   });
 
+  it('reads an answer that drips byte by byte', async () => {
+    const text =
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\na: b\r\n\r\n';
+    server.script = (socket) => {
+      socket.setNoDelay(true);
+      const next = (index: number): void => {
+        if (index === text.length) return;
+        socket.write(text.charAt(index));
+        setTimeout(next, 1, index + 1);
+      };
+      next(0);
+    };
+    expect(await sendTo(client, requestTo(server.origin))).toMatchObject({
+      body: 'abc0123456789',
+      ending: 'end',
+    });
+  });
+
   it('reads heads and chunks that come in pieces', async () => {
     const text = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n';
     server.script = (socket) => {
