@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import type { Transaction } from '#db/client.ts';
 import { accounts } from '#db/schema/accounts.ts';
+import { formatId } from '#shared/identifiers.ts';
 import { queueMail, readMemberAddresses } from '../mail/queue-mail.ts';
 import type { TopUp } from './begin-top-up.ts';
 import type { BillingSettings } from './billing-settings.ts';
@@ -127,7 +128,7 @@ export async function noticeDispute(
     subject: `Dispute ${event}: USD ${usd}`,
     text: [
       `Dispute:  ${id}`,
-      `Account:  ${accountId}`,
+      `Account:  ${formatId('Account', accountId)}`,
       `Amount:   USD ${usd}`,
       event === 'opened' ? "Answer it on the payment provider's pages before its deadline." : '',
       '',

@@ -14,6 +14,14 @@ export function openBilling(database: Database, settings: BillingSettings): Bill
 }
 
 /** The jobs of billing, for the worker process. */
-export function billingJobs(context: BillingContext, queues: JobQueues): RunnableBinding[] {
-  return [stripeEventJob(context), autoTopUpJob(context), billingRoundsJob(context, queues)];
+export function billingJobs(
+  context: BillingContext,
+  queues: JobQueues,
+  lowBalanceEveryMs: number,
+): RunnableBinding[] {
+  return [
+    stripeEventJob(context),
+    autoTopUpJob(context),
+    billingRoundsJob(context, queues, lowBalanceEveryMs),
+  ];
 }

@@ -6,11 +6,14 @@ import { reconcileWithStripe } from './reconcile-with-stripe.ts';
 import { writeDueStatements } from './write-statements.ts';
 
 const RECONCILE_EVERY_MS = 60_000;
-const LOW_BALANCE_EVERY_MS = 5_000;
 const STATEMENTS_EVERY_MS = 3_600_000;
 
 /** The repeating work of billing, once over all workers. */
-export function billingRoundsJob(context: BillingContext, queues: JobQueues): RunnableBinding {
+export function billingRoundsJob(
+  context: BillingContext,
+  queues: JobQueues,
+  lowBalanceEveryMs: number,
+): RunnableBinding {
   return bindJob({
     queue: 'billing-rounds',
     concurrency: 3,
@@ -20,7 +23,7 @@ export function billingRoundsJob(context: BillingContext, queues: JobQueues): Ru
         everyMs: RECONCILE_EVERY_MS,
         payload: { round: 'reconcile_with_stripe' },
       },
-      { id: 'find-low-balances', everyMs: LOW_BALANCE_EVERY_MS, payload: { round: 'find_low_balances' } },
+      { id: 'find-low-balances', everyMs: lowBalanceEveryMs, payload: { round: 'find_low_balances' } },
       { id: 'write-statements', everyMs: STATEMENTS_EVERY_MS, payload: { round: 'write_statements' } },
     ],
     run: async ({ round }) => {

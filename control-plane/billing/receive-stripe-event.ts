@@ -4,10 +4,10 @@ import type { JobQueues } from '../jobs/job-queues.ts';
 import { APPLIED_EVENT_TYPES } from './apply-stripe-event.ts';
 import type { BillingContext } from './billing-context.ts';
 
-export type ReceivedEvent = 'stored' | 'bad_signature';
+export type ReceivedEvent = 'stored' | 'bad_signature' | 'other_mode';
 
 /**
- * Takes a webhook: checks the signature on the raw bytes, stores the event once and wakes the job that applies it. Throws
+ * Takes a webhook: checks the signature on the raw bytes and the mode, stores the event once and wakes the job that applies it. Throws
  * when it cannot be stored; Stripe then sends it again.
  */
 export async function receiveStripeEvent(
@@ -22,8 +22,14 @@ export async function receiveStripeEvent(
   } catch {
     return 'bad_signature';
   }
+  // The endpoint of the test mode with the secret of the live one, or the other way round: nothing in it concerns us.
+  if (event.livemode !== isLiveKey(settings.stripeSecretKey)) return 'other_mode';
   await storeStripeEvents({ database }, queues, [event]);
   return 'stored';
+}
+
+function isLiveKey(secretKey: string): boolean {
+  return /^[sr]k_live_/.test(secretKey);
 }
 
 /** Stores events that are not known yet, and wakes a job for each. Types that move nothing here are not worth a row. */

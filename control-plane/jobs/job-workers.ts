@@ -12,7 +12,6 @@ import {
   type QueueName,
 } from './job-queues.ts';
 
-const SWEEP_MS = 5_000;
 /** A worker that dies without a word is replaced after this long. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5_000;
@@ -45,6 +44,8 @@ export interface WorkerSurroundings {
   readonly queues: JobQueues;
   readonly database: Database;
   readonly logger: Logger;
+  /** How often rows are looked for that need a job. */
+  readonly sweepMs: number;
 }
 
 interface RunningWorker {
@@ -61,7 +62,7 @@ export function bindJob<Name extends QueueName>(binding: JobBinding<Name>): Runn
 
 function startWorker<Name extends QueueName>(
   binding: JobBinding<Name>,
-  { redisUrl, queues, database, logger }: WorkerSurroundings,
+  { redisUrl, queues, database, logger, sweepMs }: WorkerSurroundings,
 ): RunningWorker {
   const connection = new Redis(redisUrl, {
     connectionName: `jobs-${binding.queue}`,
@@ -93,7 +94,7 @@ function startWorker<Name extends QueueName>(
   let sweeping = sweep();
   const timer = setInterval(() => {
     sweeping = sweeping.then(sweep);
-  }, SWEEP_MS);
+  }, sweepMs);
   return {
     close: async () => {
       clearInterval(timer);

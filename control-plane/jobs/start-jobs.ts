@@ -25,22 +25,26 @@ export interface JobsOptions {
   readonly fetcher: GuardedFetcher;
   /** `null`: no payments are taken. */
   readonly billing: BillingSettings | null;
+  /** How often rows are looked for that need a job, and balances that have fallen. */
+  readonly sweepMs?: number;
 }
+
+const SWEEP_MS = 5_000;
 
 /** Starts the worker of every queue. `close` waits for the jobs that run; what has not begun stays in its queue. */
 export function startJobs(options: JobsOptions): {
   readonly queues: JobQueues;
   close(): Promise<void>;
 } {
-  const { database, sql, redisUrl, logger, mailbox, billing } = options;
+  const { database, sql, redisUrl, logger, mailbox, billing, sweepMs = SWEEP_MS } = options;
   const queues = new JobQueues(redisUrl, logger);
   const bindings = [
     exportJob(database, systemClock),
-    ...(billing ? billingJobs(openBilling(database, billing), queues) : []),
+    ...(billing ? billingJobs(openBilling(database, billing), queues, sweepMs) : []),
     deliverWebhooksJob(options),
     mailJob(database, mailbox),
   ];
-  const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger }));
+  const running = bindings.map((binding) => binding.start({ redisUrl, queues, database, logger, sweepMs }));
   // At once after the commit; a word that is lost is made up for by the sweep.
   const waiting = listenForever(
     sql,

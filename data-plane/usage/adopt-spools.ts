@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
 import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
-import { reserveEndedSpool } from './reserve-ended-spool.ts';
+import { EndedSpoolSpending, reserveEndedSpool } from './reserve-ended-spool.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
 
@@ -61,6 +61,7 @@ export interface SpoolAdoptionOptions {
 
 interface Adopted {
   readonly files: SpoolFiles;
+  readonly spending: EndedSpoolSpending;
   readonly shipper: UsageShipper;
   isShipping: boolean;
 }
@@ -157,14 +158,14 @@ export class SpoolAdoption {
   }
 
   #declareAll(): void {
-    for (const [name, { files }] of this.#adopted) this.#declare(name, files);
+    for (const [name, { spending }] of this.#adopted) this.#declare(name, spending);
   }
 
   /** An ended process is lent nothing any more: the publisher need only know what it has spent before it opens the balances. */
-  #declare(name: string, files: SpoolFiles): void {
+  #declare(name: string, spending: EndedSpoolSpending): void {
     if (this.#declaring.has(name)) return;
     this.#declaring.add(name);
-    reserveEndedSpool(this.#options.link, name, files)
+    reserveEndedSpool(this.#options.link, name, spending)
       .catch((error: unknown) => {
         this.#options.logger.debug({ reason: String(error) }, 'Adopted spool not declared');
       })
@@ -186,8 +187,9 @@ export class SpoolAdoption {
     if (lastLine?.text !== SPOOL_CLOSED_LINE) files.append(Buffer.from(`${SPOOL_CLOSED_LINE}\n`), 1, false);
     files.close();
     const shipper = new UsageShipper(name, files, link, clock, logger);
-    this.#adopted.set(name, { files, shipper, isShipping: false });
-    this.#declare(name, files);
+    const spending = new EndedSpoolSpending(files);
+    this.#adopted.set(name, { files, spending, shipper, isShipping: false });
+    this.#declare(name, spending);
     logger.info({ spool: name, records: shipper.backlog }, 'Adopted the spool of an ended process');
   }
 }

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Hold } from '#data-plane/admission/quotas.ts';
 import type { RedisQuotas } from '#data-plane/admission/redis-quotas.ts';
 import type { CompiledKey } from '#data-plane/snapshot/compiled-snapshot.ts';
-import { reserveEndedSpool } from '#data-plane/usage/reserve-ended-spool.ts';
+import { EndedSpoolSpending, reserveEndedSpool } from '#data-plane/usage/reserve-ended-spool.ts';
 import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
 import { isFault } from '#shared/fault.ts';
 import { redisKeys } from '#shared/redis-keys.ts';
@@ -258,7 +258,8 @@ describe('after Redis was wiped', () => {
     });
     const link = openRedisLink(server.url, 'ended', pino({ level: 'silent' }));
     await expect.poll(() => link.runId()).toBeDefined();
-    for (let round = 0; round < 2; round += 1) await reserveEndedSpool(link, spool, files);
+    const spending = new EndedSpoolSpending(files);
+    for (let round = 0; round < 2; round += 1) await reserveEndedSpool(link, spool, spending);
     link.close();
     rmSync(folder, { recursive: true });
     expect(await processes.wallet(key.config.accountId)).toMatchObject({ [`b:${spool}`]: '42' });

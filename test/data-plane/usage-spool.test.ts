@@ -8,6 +8,7 @@ import { WalletPublisher } from '#control-plane/ledger/publish-wallets.ts';
 import { UsageConsumer } from '#control-plane/usage/consume-usage-stream.ts';
 import { UsageTotalsPublisher } from '#control-plane/usage/publish-usage-totals.ts';
 import { type FileSpool, openFileSpool } from '#data-plane/usage/file-spool.ts';
+import { EndedSpoolSpending } from '#data-plane/usage/reserve-ended-spool.ts';
 import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
 import { openDatabase } from '#db/client.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
@@ -102,6 +103,30 @@ describe('spool files', () => {
     expect(files.read(1, 10).map((line) => line.sequence)).toEqual([4]);
     files.trim(4);
     expect(files.last).toBe(4);
+  });
+});
+
+describe('what an ended spool has spent', () => {
+  it('is counted from all its lines once, and from those left after it was trimmed', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'crossmodel-spending-'));
+    const files = new SpoolFiles(directory, 100_000);
+    const record = billedRecord({
+      ...{ accountId: 'account', apiKeyId: 'key', model: 'm', priceVersionId: 'p' },
+    });
+    const line = JSON.stringify({ ...record, costNano: '3', budgetPeriod: 'none' });
+    for (let written = 0; written < 12_000; written += 100)
+      files.append(Buffer.from(`${line}\n`.repeat(100)), 100, false);
+    const spending = new EndedSpoolSpending(files);
+    const whole = new Map([
+      ['account', 36_000n],
+      ['key:key:none', 36_000n],
+    ]);
+    expect(await spending.perWallet()).toEqual(whole);
+    files.trim(11_000);
+    // The chunk that the first line left is in counts whole.
+    expect((await spending.perWallet()).get('account')).toBe(6_000n);
+    expect((await new EndedSpoolSpending(files).perWallet()).get('account')).toBeLessThanOrEqual(6_000n);
+    files.remove();
   });
 });
 

@@ -1,5 +1,5 @@
 import type { ApiSurroundings } from './api-answer.ts';
-import { checkoutPage, confirmationPage, messagePage } from './checkout-pages.ts';
+import { checkoutPage, confirmationPage, dashboardPage, messagePage } from './checkout-pages.ts';
 import { type FormObject, textAt } from './form-body.ts';
 
 /** A page, or where the browser goes next. */
@@ -8,7 +8,7 @@ export type PageAnswer = { readonly status: number; readonly html: string } | { 
 /** On the page the customer need not wait long to see what a late payment does. */
 const ALIPAY_SETTLES_MS = 5_000;
 
-/** What a customer's browser gets: the Checkout page and the bank's question, shown and answered. */
+/** What browsers get: the Checkout page and the bank's question for customers, the dashboard for the shop. */
 export function answerPage(
   around: ApiSurroundings,
   submitted: boolean,
@@ -16,6 +16,7 @@ export function answerPage(
   form: FormObject,
 ): PageAnswer {
   const [, kind, id = ''] = place.pathname.split('/');
+  if (kind === '') return answerDashboard(around, submitted, form);
   if (kind === 'checkout') return answerCheckout(around, submitted, id, form);
   if (kind === 'confirm') return answerConfirmation(around, submitted, id, form);
   return page(messagePage('Nothing here', 'This page does not exist.'), 404);
@@ -64,4 +65,19 @@ function answerConfirmation(
   payments.confirm(intent, textAt(form, 'answer') === 'yes');
   if (intent.returnUrl === null) return page(messagePage('Confirmation', 'Thank you.'));
   return { location: intent.returnUrl };
+}
+
+function answerDashboard(
+  { book, payments }: ApiSurroundings,
+  submitted: boolean,
+  form: FormObject,
+): PageAnswer {
+  if (!submitted) return page(dashboardPage(book));
+  const refunded = book.intents[textAt(form, 'refund') ?? ''];
+  if (refunded) payments.refund(refunded, refunded.amount - refunded.amountRefunded, {});
+  const disputed = book.intents[textAt(form, 'dispute') ?? ''];
+  if (disputed) payments.openDispute(disputed);
+  payments.closeDispute(textAt(form, 'win') ?? '', 'won');
+  payments.closeDispute(textAt(form, 'lose') ?? '', 'lost');
+  return { location: '/' };
 }

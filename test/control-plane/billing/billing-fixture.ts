@@ -42,6 +42,8 @@ export interface BillingFixture {
   close(): Promise<void>;
 }
 
+/** Tests need not wait as long as accounts may. */
+const SWEEP_MS = 500;
 export const GOOD_CARD = '4242424242424242';
 export const CARD_THAT_ASKS = '4000002760003184';
 export const CARD_THAT_FAILS_LATER = '4000000000000341';
@@ -99,6 +101,7 @@ export async function startBilling(
         redisUrl: await testRedisUrl(),
         logger: pino({ level: 'silent' }),
         billing: settings,
+        sweepMs: SWEEP_MS,
       })
     : undefined;
 

@@ -69,12 +69,12 @@ export async function runPaymentChaos({ payments, kills, seed, say }: PaymentCha
       },
       { timeout: SETTLE_TIMEOUT_MS, interval: 200 },
     );
-    say(`${workers.kills} workers killed`);
     for (const accountId of accounts) {
       const cents = creditByBook(billing, accountId);
       expect(Number(await billing.balanceOf(accountId)), accountId).toBeCloseTo(cents / 100, 9);
     }
-    await expectBalancedLedger(billing.api.sql);
+    const figures = await expectBalancedLedger(billing.api.sql);
+    say(`${workers.kills} workers killed, ${COPIES * book.events.length} events delivered; ${figures}`);
     expect(billing.schemaProblems).toEqual([]);
   } finally {
     await workers.stop();
@@ -84,7 +84,7 @@ export async function runPaymentChaos({ payments, kills, seed, say }: PaymentCha
 
 async function expectBalancedLedger(
   sql: Awaited<ReturnType<typeof startBilling>>['api']['sql'],
-): Promise<void> {
+): Promise<string> {
   const [row] = await sql<{ sum: string; dead: number; doubled: number }[]>`
     select
       (select coalesce(sum(amount_nano), 0)::text from ledger_entries) as sum,
@@ -93,4 +93,7 @@ async function expectBalancedLedger(
         select metadata->>'topUpId' from ledger_transactions where kind = 'top_up' group by 1 having count(*) > 1) twice
       ) as doubled`;
   expect(row).toEqual({ sum: '0', dead: 0, doubled: 0 });
+  const kinds = await sql<{ kind: string; count: number }[]>`
+    select kind, count(*)::int as count from ledger_transactions group by kind order by kind`;
+  return `posted once each: ${kinds.map(({ kind, count }) => `${count} ${kind}`).join(', ')}`;
 }
