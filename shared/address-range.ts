@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, SocketAddress } from 'node:net';
 
 const MAPPED_V4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 const BITS = { ipv4: 32, ipv6: 128 } as const;
@@ -23,6 +23,25 @@ function parseAddressRange(text: string): AddressRange | undefined {
   if (bits === undefined) return { address, family, prefixBits: BITS[family] };
   if (!/^(0|[1-9]\d{0,2})$/.test(bits) || Number(bits) > BITS[family]) return undefined;
   return { address, family, prefixBits: Number(bits) };
+}
+
+/**
+ * The network that an address is in, wide enough to name a place and no person: `192.0.2.0/24`, `2001:db8:1::/48`.
+ * `undefined` for text that is no address.
+ */
+export function networkOf(address: string): string | undefined {
+  const plain = plainAddress(address);
+  const version = isIP(plain);
+  if (version === 4) return `${plain.slice(0, plain.lastIndexOf('.'))}.0/24`;
+  if (version !== 6 || plain.includes('%')) return undefined;
+  const [left = '', right] = new SocketAddress({ address: plain, family: 'ipv6' }).address.split('::');
+  const head = left === '' ? [] : left.split(':');
+  // A gap stands for as many zeros as are missing, so it may begin before the third group or after it.
+  const tail = right === undefined || right === '' ? [] : right.split(':');
+  const gap = right === undefined ? [] : new Array<string>(8 - head.length - tail.length).fill('0');
+  const groups = [...head, ...gap, ...tail].slice(0, 3);
+  while (groups.at(-1) === '0') groups.pop();
+  return `${groups.join(':')}::/48`;
 }
 
 /** True for an address or a CIDR range of either family. */

@@ -2,10 +2,10 @@ import type { FaultKind } from './fault.ts';
 import type { TokenUsage } from './token-usage.ts';
 
 /**
- * Bumped on every change of {@link UsageRecord}; a control plane reads its own version and the one before. Version 1 had no
- * service tier and no server tools in its usage.
+ * Bumped on every change of {@link UsageRecord}; a control plane reads its own version and the one before. Version 2 had no
+ * network.
  */
-export const USAGE_RECORD_FORMAT = 2;
+export const USAGE_RECORD_FORMAT = 3;
 
 export type Dialect = 'chat' | 'responses' | 'messages';
 export type ProviderProtocol = 'chat' | 'responses' | 'messages' | 'gemini';
@@ -51,6 +51,8 @@ export interface UsageRecord {
   readonly budgetPeriod?: string;
   /** By how much the cost exceeds what was held for it, nano-USD as decimal text; absent: it does not. */
   readonly excessNano?: string;
+  /** CIDR range that the request came from; in one record a minute of a key. */
+  readonly network?: string;
 }
 
 /** What one wallet has lent to one spool, absolute. The wallet is an account id or a budget's name. */

@@ -3,7 +3,7 @@ import DataLoader from 'dataloader';
 import { inArray } from 'drizzle-orm';
 import { apiKeys } from '#db/schema/api-keys.ts';
 import { formatUsd } from '#shared/money.ts';
-import { lastUsesOf } from '../keys/last-use.ts';
+import { lastNetworksOf, lastUsesOf } from '../keys/last-use.ts';
 import { type ApiKeyRow, apiKeyColumns, type KeyFilter, listAllKeys, listKeysOf } from '../keys/list-keys.ts';
 import { accountRef } from './account.ts';
 import { builder } from './builder.ts';
@@ -33,6 +33,11 @@ export const budgetPeriod = builder.enumType('BudgetPeriod', {
 const lastUsesIn = createContextCache(
   (context: RequestContext) =>
     new DataLoader<string, Date | null>((ids) => lastUsesOf(context.database, ids), { cache: false }),
+);
+
+const lastNetworksIn = createContextCache(
+  (context: RequestContext) =>
+    new DataLoader<string, string | null>((ids) => lastNetworksOf(context.database, ids), { cache: false }),
 );
 
 export const apiKeyRef = builder.loadableNodeRef('ApiKey', {
@@ -115,6 +120,12 @@ apiKeyRef.implement({
       nullable: true,
       description: 'When its last recorded request was admitted; null when there was none.',
       resolve: (key, _args, context) => lastUsesIn(context).load(key.id),
+    }),
+    lastUsedNetwork: t.string({
+      nullable: true,
+      description:
+        'The network it was last used from, a /24 of IPv4 or a /48 of IPv6; up to a minute old. Null when it was never used.',
+      resolve: (key, _args, context) => lastNetworksIn(context).load(key.id),
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',

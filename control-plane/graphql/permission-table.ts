@@ -140,7 +140,12 @@ export const TYPE_RULES: Readonly<Record<string, TypeRules>> = {
   ApiKey: {
     accountIdMember: 'accountId',
     rule: 'keys:read',
-    except: { usageRecords: 'usage:read', usage: 'usage:read', lastUsedAt: 'usage:read' },
+    except: {
+      usageRecords: 'usage:read',
+      usage: 'usage:read',
+      lastUsedAt: 'usage:read',
+      lastUsedNetwork: 'usage:read',
+    },
   },
   ModelAlias: { accountIdMember: 'accountId', rule: 'keys:read' },
   ManagementToken: { accountIdMember: 'accountId', rule: 'tokens:read' },

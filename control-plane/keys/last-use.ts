@@ -1,5 +1,6 @@
-import { desc, eq } from 'drizzle-orm';
+import { desc, eq, inArray } from 'drizzle-orm';
 import type { Database } from '#db/client.ts';
+import { apiKeyNetworks } from '#db/schema/api-keys.ts';
 import { usageRecords } from '#db/schema/usage.ts';
 import { parentId, parentRows } from '../id-range.ts';
 
@@ -17,5 +18,18 @@ export async function lastUsesOf(database: Database, apiKeyIds: readonly string[
     .from(parentRows(apiKeyIds))
     .crossJoinLateral(last);
   const byKey = new Map(rows.map((row) => [row.apiKeyId, row.occurredAt]));
+  return apiKeyIds.map((id) => byKey.get(id) ?? null);
+}
+
+/** The network that each key was last used from, in the order of the ids. */
+export async function lastNetworksOf(
+  database: Database,
+  apiKeyIds: readonly string[],
+): Promise<(string | null)[]> {
+  const rows = await database
+    .select({ apiKeyId: apiKeyNetworks.apiKeyId, network: apiKeyNetworks.network })
+    .from(apiKeyNetworks)
+    .where(inArray(apiKeyNetworks.apiKeyId, [...apiKeyIds]));
+  const byKey = new Map(rows.map((row) => [row.apiKeyId, row.network]));
   return apiKeyIds.map((id) => byKey.get(id) ?? null);
 }

@@ -1,3 +1,4 @@
+import { isAddressRange } from '#shared/address-range.ts';
 import { FAULTS } from '#shared/fault.ts';
 import { uuidTimeMs } from '#shared/identifiers.ts';
 import { SERVER_TOOLS, type ServerToolCalls, type TokenUsage } from '#shared/token-usage.ts';
@@ -7,8 +8,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 const MAX_INTEGER = 2_147_483_647;
 const MAX_TEXT = 256;
 const MAX_COST_NANO = 9_000_000_000_000_000_000n;
-/** Fields that version 2 added are optional, so version 1 reads the same way. */
-const READABLE_FORMATS: ReadonlySet<unknown> = new Set([USAGE_RECORD_FORMAT, 1]);
+/** What version 3 added is optional, so version 2 reads the same way. */
+const READABLE_FORMATS: ReadonlySet<unknown> = new Set([USAGE_RECORD_FORMAT, 2]);
 const MAX_SERVICE_TIER = 64;
 const PERIOD_LABEL = /^(?:none|(?:day|week|month)-[\d-]{7,10})$/;
 const DIALECTS = ['chat', 'responses', 'messages'];
@@ -65,12 +66,19 @@ export function parseUsageRecord(line: string): UsageRecord {
     count: integer(record, 'count'),
     ...(record.budgetPeriod === undefined ? {} : { budgetPeriod: periodLabel(record) }),
     ...(record.excessNano === undefined ? {} : { excessNano: nano(record, 'excessNano') }),
+    ...(record.network === undefined ? {} : { network: network(record) }),
   };
 }
 
 function periodLabel(fields: Fields): string {
   const value = fields.budgetPeriod;
   if (typeof value !== 'string' || !PERIOD_LABEL.test(value)) throw new PoisonRecord('budgetPeriod');
+  return value;
+}
+
+function network(fields: Fields): string {
+  const value = fields.network;
+  if (typeof value !== 'string' || !isAddressRange(value)) throw new PoisonRecord('network');
   return value;
 }
 

@@ -9,6 +9,7 @@ import { spendPromotionalCredit } from '../ledger/spend-promotional-credit.ts';
 import type { SqlExecutor } from '../ledger/sql-executor.ts';
 import { mintId } from '../mint-id.ts';
 import { insertUsageRows } from './insert-usage-rows.ts';
+import { noteNetworks } from './note-networks.ts';
 import { rollUpUsage } from './roll-up-usage.ts';
 import { noteExcesses, type SettledBudget, settleBudgets } from './settle-budgets.ts';
 
@@ -56,6 +57,7 @@ export async function settleUsage(
   const settled = await addSpoolTotals(tx, unit.spool, costs);
   const budgets = await settleBudgets(tx, unit.spool, fresh);
   await noteExcesses(tx, fresh);
+  await noteNetworks(tx, fresh);
   // The ledger last: its balances are what other transactions wait for.
   await postCosts(tx, unit, costs, settlementIds);
   const accountIds = [...new Set(fresh.map((record) => record.accountId))];

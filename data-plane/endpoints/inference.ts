@@ -2,6 +2,7 @@ import { authenticate } from '#data-plane/admission/authenticate.ts';
 import type { ClientDialect } from '#data-plane/dialects/client-dialect.ts';
 import type { Gateway } from '#data-plane/gateway.ts';
 import type { CompiledSnapshot } from '#data-plane/snapshot/compiled-snapshot.ts';
+import { CallerNetworks } from '#data-plane/usage/caller-networks.ts';
 import { FAULTS, type Fault, isFault } from '#shared/fault.ts';
 import { type AdmittedRequest, RequestAdmission } from './admit-request.ts';
 import { answerFault, answerUnexpected, type Exchange, unexpectedFault } from './exchange.ts';
@@ -19,6 +20,7 @@ export class InferenceEndpoint {
   readonly #refusals: RefusalRecords;
   readonly #dialect: ClientDialect;
   readonly #admission: RequestAdmission;
+  readonly #networks = new CallerNetworks();
 
   constructor(gateway: Gateway, refusals: RefusalRecords, dialect: ClientDialect) {
     this.#gateway = gateway;
@@ -42,7 +44,8 @@ export class InferenceEndpoint {
       this.#refuse(exchange, openFacts(this.#dialect.name, caller.key), caller.fault);
       return;
     }
-    const facts = openFacts(this.#dialect.name, caller);
+    const network = this.#networks.note(caller.config.id, clock.nowMs(), presented.address);
+    const facts = openFacts(this.#dialect.name, caller, network);
     exchange.intake.keepProviderHeaders(exchange.shape);
     exchange.writer.onAborted = () => exchange.intake.discardBody();
     exchange.intake.readBody(bodyLimits, (body) => {

@@ -11,6 +11,8 @@ const MAX_SERVICE_TIER_LENGTH = 64;
 export interface RequestFacts {
   readonly dialect: Dialect;
   readonly key: CompiledKey;
+  /** Where the client is, in the first request of a minute. */
+  readonly network: string | undefined;
   requestedModel: string | null;
   model: string | null;
   alias: string | null;
@@ -23,10 +25,11 @@ export interface RequestFacts {
   budgetPeriod: string | undefined;
 }
 
-export function openFacts(dialect: Dialect, key: CompiledKey): RequestFacts {
+export function openFacts(dialect: Dialect, key: CompiledKey, network?: string): RequestFacts {
   return {
     dialect,
     key,
+    network,
     requestedModel: null,
     model: null,
     alias: null,
@@ -91,6 +94,7 @@ export function buildRecord(
     count: 1,
     ...(facts.budgetPeriod === undefined ? {} : { budgetPeriod: facts.budgetPeriod }),
     ...(excessNano > 0n ? { excessNano: excessNano.toString() } : {}),
+    ...(facts.network === undefined ? {} : { network: facts.network }),
   };
 }
 

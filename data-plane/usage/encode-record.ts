@@ -27,9 +27,10 @@ function encodeUsage(usage: TokenUsage): string {
 }
 
 /** The members that few records have. */
-function encodeRest({ budgetPeriod, excessNano }: UsageRecord): string {
+function encodeRest({ budgetPeriod, excessNano, network }: UsageRecord): string {
   const period = budgetPeriod === undefined ? '' : `,"budgetPeriod":${quoted(budgetPeriod)}`;
-  return excessNano === undefined ? period : `${period},"excessNano":"${excessNano}"`;
+  const excess = excessNano === undefined ? '' : `,"excessNano":"${excessNano}"`;
+  return network === undefined ? period + excess : `${period}${excess},"network":"${network}"`;
 }
 
 /** A name as JSON. Kept, because few are different. */

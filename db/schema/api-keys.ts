@@ -48,7 +48,6 @@ export const apiKeys = pgTable(
     /** The owner's own id for this key; unique within the account while set. */
     externalId: text('external_id'),
     metadata: jsonb('metadata').$type<Readonly<Record<string, string>>>().notNull().default({}),
-    lastUsedAt: timestamp('last_used_at', { withTimezone: true, precision: 3 }),
     expiresAt: timestamp('expires_at', { withTimezone: true, precision: 3 }),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
     deletedAt: timestamp('deleted_at', { withTimezone: true, precision: 3 }),
@@ -70,6 +69,14 @@ export const apiKeys = pgTable(
     ),
   ],
 );
+
+/** Where each key was last used from, as data planes tell it once a minute. */
+export const apiKeyNetworks = pgTable('api_key_networks', {
+  apiKeyId: uuid('api_key_id').primaryKey(),
+  usedAt: timestamp('used_at', { withTimezone: true, precision: 3 }).notNull(),
+  /** CIDR range: a /24 of IPv4, a /48 of IPv6. */
+  network: text('network').notNull(),
+});
 
 /** A name that one key's clients may call a model by. One step: an alias never points at an alias. */
 export const modelAliases = pgTable(

@@ -188,4 +188,24 @@ describe('the usage of keys', () => {
     expect(mine.usage).toMatchObject({ costNano: costOf(records.slice(0, 2)), requestCount: 3 });
     expect(api.statements.length).toBeLessThanOrEqual(6);
   });
+
+  it('names the network of the latest use, also when an older record comes late', async () => {
+    const from = (network: string, requestId: string) =>
+      billedRecord(account, undefined, { requestId, network });
+    const [older, newer] = [mintTestId(), mintTestId()];
+    const spool = `slot-0-${mintTestId()}`;
+    const ingest = (sequence: number, record: UsageRecord) =>
+      ingestUsage(api.sql, { spool, from: sequence, to: sequence, lines: JSON.stringify(record) });
+    const network = async () => {
+      const query = `{ node(id: "${formatId('ApiKey', account.apiKeyId)}") { ... on ApiKey { lastUsedNetwork } } }`;
+      return (await api.call(query)).data.node.lastUsedNetwork;
+    };
+    expect(await network()).toBeNull();
+    await ingest(1, from('198.51.100.0/24', newer));
+    expect(await network()).toBe('198.51.100.0/24');
+    await ingest(2, from('192.0.2.0/24', older));
+    expect(await network()).toBe('198.51.100.0/24');
+    await ingest(3, from('2001:db8::/48', mintTestId()));
+    expect(await network()).toBe('2001:db8::/48');
+  });
 });

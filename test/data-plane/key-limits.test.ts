@@ -70,6 +70,17 @@ describe('a key with a list of addresses', () => {
   });
 });
 
+describe('the network that a key is used from', () => {
+  it('is in one record a minute, as told by trusted proxies and never as a whole address', async () => {
+    const key = keyWith({});
+    const { length } = gateway.spool.records;
+    for (let round = 0; round < 3; round += 1) await ask(key, { 'x-forwarded-for': '203.0.113.9' });
+    const records = gateway.spool.records.slice(length);
+    expect(records.map(({ network }) => network)).toEqual(['203.0.113.0/24', undefined, undefined]);
+    expect(JSON.stringify(records)).not.toContain('203.0.113.9');
+  });
+});
+
 describe('a key with a list of models', () => {
   it('finds these models only, also behind an alias, and lists no others', async () => {
     const other = 'deepseek/deepseek-other';

@@ -9,7 +9,7 @@ const refusal = (
   apiKeyId = 'key-1',
   errorCode: UsageRecord['errorCode'] = 'rate_limit_exceeded',
 ): UsageRecord => ({
-  format: 2,
+  format: 3,
   requestId,
   accountId: 'account-1',
   apiKeyId,

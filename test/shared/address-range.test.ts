@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AddressRanges, clientAddressOf, isAddressRange } from '#shared/address-range.ts';
+import { AddressRanges, clientAddressOf, isAddressRange, networkOf } from '#shared/address-range.ts';
 
 describe('isAddressRange', () => {
   it.each(['192.0.2.7', '10.0.0.0/8', '0.0.0.0/0', '2001:db8::1', '2001:db8::/32', '::ffff:10.0.0.1'])(
@@ -17,6 +17,27 @@ describe('isAddressRange', () => {
     '::1%eth0',
     '1.2.3.4/8/8',
   ])('refuses %s', (text) => expect(isAddressRange(text)).toBe(false));
+});
+
+describe('networkOf', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.0/24'],
+    ['::ffff:10.1.2.3', '10.1.2.0/24'],
+    ['2001:db8:1:2::5', '2001:db8:1::/48'],
+    ['2001:0db8:0000:0000:0000:0000:0000:0005', '2001:db8::/48'],
+    ['2001:db8:0:1::5', '2001:db8::/48'],
+    ['2001:0:1::', '2001:0:1::/48'],
+    ['fe80::1:2:3:4:5:6', 'fe80:0:1::/48'],
+    ['::1', '::/48'],
+    ['0:0:7::1', '0:0:7::/48'],
+  ])('of %s is %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+    expect(isAddressRange(network)).toBe(true);
+    expect(new AddressRanges([network]).includes(address)).toBe(true);
+  });
+  it.each(['', 'unknown', 'fe80::1%eth0', '1.2.3'])('of %j is none', (text) =>
+    expect(networkOf(text)).toBeUndefined(),
+  );
 });
 
 describe('AddressRanges', () => {
