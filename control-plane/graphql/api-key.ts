@@ -1,9 +1,7 @@
-import { createContextCache, type InputShapeFromFields } from '@pothos/core';
-import DataLoader from 'dataloader';
+import type { InputShapeFromFields } from '@pothos/core';
 import { inArray } from 'drizzle-orm';
 import { apiKeys } from '#db/schema/api-keys.ts';
 import { formatUsd } from '#shared/money.ts';
-import { lastNetworksOf, lastUsesOf } from '../keys/last-use.ts';
 import { type ApiKeyRow, apiKeyColumns, type KeyFilter, listAllKeys, listKeysOf } from '../keys/list-keys.ts';
 import { accountRef } from './account.ts';
 import { builder } from './builder.ts';
@@ -29,16 +27,6 @@ export const budgetPeriod = builder.enumType('BudgetPeriod', {
     MONTH: { value: 'month', description: 'On the first of every month.' },
   } as const,
 });
-
-const lastUsesIn = createContextCache(
-  (context: RequestContext) =>
-    new DataLoader<string, Date | null>((ids) => lastUsesOf(context.database, ids), { cache: false }),
-);
-
-const lastNetworksIn = createContextCache(
-  (context: RequestContext) =>
-    new DataLoader<string, string | null>((ids) => lastNetworksOf(context.database, ids), { cache: false }),
-);
 
 export const apiKeyRef = builder.loadableNodeRef('ApiKey', {
   id: { resolve: (key) => key.id },
@@ -114,18 +102,6 @@ apiKeyRef.implement({
       type: 'DateTime',
       nullable: true,
       description: 'Until when the secret before the last rotation works; null when none does.',
-    }),
-    lastUsedAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'When its last recorded request was admitted; null when there was none.',
-      resolve: (key, _args, context) => lastUsesIn(context).load(key.id),
-    }),
-    lastUsedNetwork: t.string({
-      nullable: true,
-      description:
-        'The network it was last used from, a /24 of IPv4 or a /48 of IPv6; up to a minute old. Null when it was never used.',
-      resolve: (key, _args, context) => lastNetworksIn(context).load(key.id),
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',

@@ -3,6 +3,7 @@ import './account-mutations.ts';
 import './alerts.ts';
 import './api-key.ts';
 import './api-key-mutations.ts';
+import './api-key-use.ts';
 import './audit-entry.ts';
 import './billing-profile.ts';
 import './catalog-mutations.ts';
