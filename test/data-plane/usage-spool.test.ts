@@ -8,7 +8,7 @@ import { WalletPublisher } from '#control-plane/ledger/publish-wallets.ts';
 import { UsageConsumer } from '#control-plane/usage/consume-usage-stream.ts';
 import { UsageTotalsPublisher } from '#control-plane/usage/publish-usage-totals.ts';
 import { type FileSpool, openFileSpool } from '#data-plane/usage/file-spool.ts';
-import { EndedSpoolSpending } from '#data-plane/usage/reserve-ended-spool.ts';
+import { EndedSpoolSpending } from '#data-plane/usage/ended-spool-spending.ts';
 import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
 import { openDatabase } from '#db/client.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
