@@ -127,8 +127,9 @@ export function outcomesOf(answers: readonly Admission[]): Record<string, number
 export function mostInAMinute(answers: readonly Admission[]): number {
   const counts = answers.map(
     ({ receivedAtMs: from }) =>
-      answers.filter(({ receivedAtMs, answeredAtMs }) => receivedAtMs >= from && answeredAtMs < from + WINDOW_MS)
-        .length,
+      answers.filter(
+        ({ receivedAtMs, answeredAtMs }) => receivedAtMs >= from && answeredAtMs < from + WINDOW_MS,
+      ).length,
   );
   return Math.max(0, ...counts);
 }
