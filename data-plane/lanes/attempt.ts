@@ -2,7 +2,7 @@ import type { OutputGuard } from '#data-plane/admission/output-guard.ts';
 import type { ProviderFault } from '#data-plane/dialects/dialect.ts';
 import { providerFailed } from '#data-plane/dialects/provider-error-wording.ts';
 import type { HeaderList, ResponseWriter } from '#data-plane/http/response-writer.ts';
-import type { SilenceWatch, Watched } from '#data-plane/upstream/silence-watch.ts';
+import { NOT_WATCHED, type SilenceWatch, type Watched } from '#data-plane/upstream/silence-watch.ts';
 import type {
   UpstreamCall,
   UpstreamClient,
@@ -57,6 +57,7 @@ type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 
 /** One attempt at one provider, on a lane that makes its answer the client's. */
 export class Attempt implements UpstreamHandler, Watched {
+  watchPlace = NOT_WATCHED;
   readonly #job: AttemptJob;
   readonly #relay: AnswerRelay | undefined;
   /** Absent while the request is being handed over. */
