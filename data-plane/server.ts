@@ -196,8 +196,7 @@ class Doors {
     for (;;) {
       const now = clock.monotonicMs();
       if (this.#open > 0) quietSince = now;
-      if (this.#connections === 0 || now >= until || now - quietSince >= lingerMs)
-        return this.#open;
+      if (this.#connections === 0 || now >= until || now - quietSince >= lingerMs) return this.#open;
       await delay(DRAIN_POLL_MS);
     }
   }
