@@ -7,7 +7,7 @@ import { systemClock } from '#shared/clock.ts';
 import { createIdMinter, formatId } from '#shared/identifiers.ts';
 import { describeFault } from './describe-fault.ts';
 import type { ApiResources } from './graphql/request-context.ts';
-import { createGraphqlHandler } from './graphql/server.ts';
+import { createGraphqlEndpoint } from './graphql/server.ts';
 import type { HttpRoute } from './http-route.ts';
 import { SIGN_IN_PATH } from './people/open-sign-in.ts';
 import { serveSignIn } from './people/serve-sign-in.ts';
@@ -47,7 +47,7 @@ export async function startApiServer(
     readonly publicUrl: string;
   },
 ): Promise<ApiServer> {
-  const graphql = createGraphqlHandler(resources, options);
+  const graphql = createGraphqlEndpoint(resources, options);
   const trustedProxies = new AddressRanges(options.trustedProxies);
   const consoleOrigins = new Set(options.consoleOrigins);
   const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
@@ -93,13 +93,14 @@ export async function startApiServer(
           'UNSUPPORTED_MEDIA_TYPE',
           'Send content-type: application/json.',
         );
-      return void graphql(request, response, { requestId, clientAddress }).catch((error: unknown) => {
+      return void graphql.handle(request, response, { requestId, clientAddress }).catch((error: unknown) => {
         options.logger.error({ requestId, fault: describeFault(error) }, 'A GraphQL request failed');
         response.destroy();
       });
     },
   );
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  await graphql.warmUp();
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
 }

@@ -88,6 +88,7 @@ function rehearsalSnapshot(digest: string): CompiledSnapshot {
   const model = rehearsalModel();
   return {
     sequence: 0,
+    mayLackNewest: false,
     listedModels: [],
     findKey: (wanted) => (wanted === digest ? key : undefined),
     findAccount: (id) => ({ id, status: 'active' }),

@@ -37,14 +37,15 @@ const WELCOME_QUERY = `# Put your token into the headers below: {"authorization"
 }
 `;
 
-export type GraphqlHandler = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  context: ServerContext,
-) => Promise<void>;
+export interface GraphqlEndpoint {
+  /** A request handler for `node:http`. */
+  handle(request: IncomingMessage, response: ServerResponse, context: ServerContext): Promise<void>;
+  /** Does what is done at the first request only, such as the check of the schema, before anybody waits for it. */
+  warmUp(): Promise<void>;
+}
 
-/** The GraphQL endpoint as a request handler for `node:http`. */
-export function createGraphqlHandler(
+/** Serves GraphQL at `/graphql`. */
+export function createGraphqlEndpoint(
   resources: ApiResources,
   options: {
     readonly development: boolean;
@@ -52,7 +53,7 @@ export function createGraphqlHandler(
     readonly publicUrl: string;
     readonly consoleOrigins: readonly string[];
   },
-): GraphqlHandler {
+): GraphqlEndpoint {
   const ownOrigins = new Set([new URL(options.publicUrl).origin, ...options.consoleOrigins]);
   const yoga = createYoga<ServerContext, RequestContext>({
     schema,
@@ -95,8 +96,23 @@ export function createGraphqlHandler(
       nameRequestInErrors,
     ],
   });
-  return async (request, response, context) => {
-    await requestIds.run(context.requestId, () => yoga(request, response, context));
+  return {
+    handle: async (request, response, context) => {
+      await requestIds.run(context.requestId, () => yoga(request, response, context));
+    },
+    warmUp: async () => {
+      const response = await yoga.fetch(
+        new URL('/graphql', options.publicUrl),
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query: WELCOME_QUERY }),
+        },
+        { requestId: 'warm-up', clientAddress: 'warm-up' },
+      );
+      // Refused, as nobody asks: but parsed, checked and begun. No store needs to be there for that.
+      await response.text();
+    },
   };
 }
 

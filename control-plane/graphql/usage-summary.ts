@@ -30,7 +30,7 @@ const DIMENSIONS: Readonly<Record<UsageDimension, { name: string; description: s
   dialect: { name: 'DIALECT', description: "By the client's protocol." },
   endUser: {
     name: 'END_USER',
-    description: 'By end user, as a digest; combines with `DAY` and `MONTH` only.',
+    description: 'By end user, as a digest; combines with `HOUR`, `DAY` and `MONTH` only.',
   },
 };
 
@@ -89,7 +89,7 @@ const groupRef = builder.objectRef<UsageGroup>('UsageGroup').implement({
 builder.queryField('usageSummary', (t) =>
   t.field({
     type: [groupRef],
-    description: `Usage in groups, of one account, else of the caller's own accounts; for operators everybody's. Of whole hours (by end user: days), at most ${MAX_SUMMARY_GROUPS} groups. Up to date within seconds.`,
+    description: `Usage in groups, of one account, else of the caller's own accounts; for operators everybody's. Of whole hours, at most ${MAX_SUMMARY_GROUPS} groups. Up to date within seconds.`,
     args: {
       groupBy: t.arg({
         type: [dimensionEnum],

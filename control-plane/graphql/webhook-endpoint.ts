@@ -6,7 +6,7 @@ import { inIdOrder } from './id-order.ts';
 import { pageById } from './page.ts';
 import { accountsToList, onlyVisible, type RequestContext } from './request-context.ts';
 
-export const webhookEventType = builder.enumType('WebhookEventType', {
+export const webhookEventType = builder.enumType('WebhookTopic', {
   description:
     'What an endpoint can hear of. In messages the name is written with dots, such as `api_key.disabled`.',
   values: Object.fromEntries(

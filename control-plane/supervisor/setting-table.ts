@@ -1,30 +1,7 @@
 import { VENDORS } from '#control-plane/catalog/vendors.ts';
-
-/** One row of the table that the README and `--help` show. */
-export interface SettingRow {
-  readonly name: string;
-  readonly allowed: string;
-  /** What holds when it is not set; '' when nothing does. */
-  readonly fallback: string;
-  readonly meaning: string;
-  /** For a setting that only a child uses: what the supervisor checks before it passes it on as it is. */
-  readonly check?: WholeNumbers | OneOf;
-}
-
-export interface WholeNumbers {
-  readonly from: number;
-  readonly to: number;
-}
-
-export interface OneOf {
-  readonly values: readonly string[];
-}
-
-const ONE_HOUR_MS = 3_600_000;
-
-function wholeNumber(name: string, range: WholeNumbers, fallback: string, meaning: string): SettingRow {
-  return { name, allowed: `${range.from} to ${range.to}`, fallback, meaning, check: range };
-}
+import { DEVELOPMENT_ROWS } from './development-rows.ts';
+import { PAYMENT_ROWS } from './payment-rows.ts';
+import { ONE_HOUR_MS, type SettingRow, wholeNumber } from './setting-row.ts';
 
 const PLACES: readonly SettingRow[] = [
   {
@@ -264,129 +241,6 @@ const METRICS: readonly SettingRow[] = [
   ),
 ];
 
-const SANDBOX: readonly SettingRow[] = [
-  {
-    name: 'WEBHOOKS_TO_LOOPBACK',
-    allowed: 'true or false',
-    fallback: 'false',
-    meaning: 'Development only: whether webhook endpoints may be on this machine, also without TLS',
-    check: { values: ['true', 'false'] },
-  },
-  {
-    name: 'MEDIA_FROM_LOOPBACK',
-    allowed: 'true or false',
-    fallback: 'false',
-    meaning: 'Development only: whether image and file URLs may lead to this machine, also without TLS',
-    check: { values: ['true', 'false'] },
-  },
-  {
-    name: 'SANDBOX_PORT',
-    allowed: '1 to 65535',
-    fallback: 'a free port',
-    meaning: 'Development only: loopback port of the sandbox provider',
-  },
-  {
-    name: 'SANDBOX_PACE',
-    allowed: 'realistic or instant',
-    fallback: 'realistic',
-    meaning: 'Development only: whether the sandbox takes the time that a model would',
-    check: { values: ['realistic', 'instant'] },
-  },
-  wholeNumber(
-    'SANDBOX_FIRST_TOKEN_MS',
-    { from: 0, to: 60_000 },
-    '150',
-    'Development only: its time to the first token',
-  ),
-  wholeNumber(
-    'SANDBOX_TOKENS_PER_SECOND',
-    { from: 1, to: 100_000 },
-    '60',
-    'Development only: its output rate',
-  ),
-];
-
-const PAYMENTS: readonly SettingRow[] = [
-  {
-    name: 'STRIPE_SECRET_KEY',
-    allowed: 'sk_… or rk_…',
-    fallback: 'a stand-in for Stripe; in production no payments',
-    meaning: 'Takes top-ups through Stripe',
-  },
-  {
-    name: 'STRIPE_WEBHOOK_SECRET',
-    allowed: 'whsec_…',
-    fallback: 'needed with the key',
-    meaning: 'Signing secret of the webhook endpoint `/webhooks/stripe` of the control plane',
-  },
-  {
-    name: 'STRIPE_API_BASE',
-    allowed: 'http:// or https://',
-    fallback: 'Stripe',
-    meaning: "Another place that speaks Stripe's API",
-  },
-  {
-    name: 'TOP_UP_MIN_USD',
-    allowed: 'USD in whole cents, from 0.50',
-    fallback: '10.00',
-    meaning: 'Smallest top-up',
-  },
-  {
-    name: 'TOP_UP_MAX_USD',
-    allowed: 'USD in whole cents',
-    fallback: '5000.00',
-    meaning: 'Largest top-up',
-  },
-  wholeNumber(
-    'TOP_UP_FEE_BASIS_POINTS',
-    { from: 0, to: 10_000 },
-    '550',
-    'Service fee on top of the credit, in hundredths of a percent',
-  ),
-  {
-    name: 'TOP_UP_DAILY_LIMIT_USD',
-    allowed: 'USD in whole cents',
-    fallback: '10000.00',
-    meaning: 'What one account may top up within 24 hours',
-  },
-  wholeNumber(
-    'TOP_UP_DAILY_CARD_USES',
-    { from: 1, to: 10_000 },
-    '10',
-    'Top-ups with one card within 24 hours, over all accounts',
-  ),
-  wholeNumber(
-    'REFUND_WINDOW_DAYS',
-    { from: 0, to: 3_650 },
-    '14',
-    'How long customers may ask for unused credit back',
-  ),
-  {
-    name: 'DISPUTE_SUSPENDS_ACCOUNT',
-    allowed: 'yes or no',
-    fallback: 'no',
-    meaning: 'Suspends an account with its disputed payment, until the dispute is won',
-  },
-  {
-    name: 'OPERATOR_MAIL',
-    allowed: 'mail addresses, separated by commas',
-    fallback: 'nobody',
-    meaning: 'Who hears of disputes',
-  },
-  {
-    name: 'RECEIPT_SELLER',
-    allowed: 'lines, separated by semicolons',
-    fallback: 'CrossModel',
-    meaning: 'Name, address and tax id of the seller on receipts and statements',
-  },
-  {
-    name: 'RECEIPT_FONT',
-    allowed: 'a TrueType or OpenType file',
-    fallback: 'Latin letters only',
-    meaning: 'Font of receipts and statements, for names in other scripts',
-  },
-];
-
 /** Every setting but those of the providers, in the order in which people look for them. */
 export const SETTING_ROWS: readonly SettingRow[] = [
   ...PLACES,
@@ -397,8 +251,8 @@ export const SETTING_ROWS: readonly SettingRow[] = [
   ...REQUESTS,
   ...USAGE,
   ...METRICS,
-  ...PAYMENTS,
-  ...SANDBOX,
+  ...PAYMENT_ROWS,
+  ...DEVELOPMENT_ROWS,
 ];
 
 /** `<PREFIX>_API_KEY` and `<PREFIX>_BASE_URL` for every vendor of the catalog. */

@@ -37,7 +37,7 @@ const ROLL_UPS: readonly RollUp[] = [
     ],
     groupOf: (record, atMs) => ({
       account_id: record.accountId,
-      hour: new Date(Math.floor(atMs / MS_PER_HOUR) * MS_PER_HOUR).toISOString(),
+      hour: hourOf(atMs),
       api_key_id: record.apiKeyId,
       model_id: record.model ?? '',
       dialect: record.dialect,
@@ -52,25 +52,29 @@ const ROLL_UPS: readonly RollUp[] = [
     groupOf: (record, atMs) => ({ api_key_id: record.apiKeyId, day: dayOf(atMs) }),
   },
   {
-    table: sql`usage_end_user_days`,
+    table: sql`usage_end_user_hours`,
     columns: [
       ['account_id', 'uuid'],
-      ['day', 'date'],
+      ['hour', 'timestamptz'],
       ['end_user', 'text'],
     ],
     groupOf: (record, atMs) =>
       record.endUser === null
         ? undefined
-        : { account_id: record.accountId, day: dayOf(atMs), end_user: record.endUser },
+        : { account_id: record.accountId, hour: hourOf(atMs), end_user: record.endUser },
   },
 ];
+
+function hourOf(atMs: number): string {
+  return new Date(Math.floor(atMs / MS_PER_HOUR) * MS_PER_HOUR).toISOString();
+}
 
 function dayOf(atMs: number): string {
   return new Date(Math.floor(atMs / MS_PER_DAY) * MS_PER_DAY).toISOString().slice(0, 10);
 }
 
 /**
- * Adds records to the totals that analytics read: by hour, key, model and dialect; by key and day; by end user and day. For
+ * Adds records to the totals that analytics read: by hour, key, model and dialect; by key and day; by end user and hour. For
  * the ingest transaction, and only for records that are new, so every total counts each request once.
  */
 export async function rollUpUsage(tx: SqlExecutor, records: readonly UsageRecord[]): Promise<void> {

@@ -62,8 +62,8 @@ interface GroupRow extends FigureRow {
 }
 
 /**
- * Usage of whole hours (with end users: whole days), UTC, in groups, from totals that the ingest keeps: never from usage rows.
- * Refuses more than 10,000 groups, and combinations of end users with anything but days and months.
+ * Usage of whole hours, UTC, in groups, from totals that the ingest keeps: never from usage rows. Refuses more than 10,000
+ * groups, and combinations of end users with anything but time.
  */
 export async function summarizeUsage(
   database: Database,
@@ -74,36 +74,32 @@ export async function summarizeUsage(
   const times = (['hour', 'day', 'month'] as const).filter((each) => asked.has(each));
   if (times.length > 1) return refused([userError('INVALID_INPUT', 'Group by one of hour, day and month.')]);
   const narrowing = narrowedTo(only);
-  const apart = groupBy.some((each) => each !== 'endUser' && each !== 'day' && each !== 'month');
-  if (byUser && (apart || narrowing.length > 0))
+  if (byUser && (asked.size > 1 + times.length || narrowing.length > 0))
     return refused([
       userError(
         'INVALID_INPUT',
-        'End users are counted by day: combine them with day or month only, for all keys, models and dialects.',
+        'End users are counted for all keys, models and dialects together: combine them with hour, day or month only.',
       ),
     ]);
   if (from >= to) return refused([userError('INVALID_INPUT', '`from` must be before `to`.')]);
   const [time] = times;
-  const at = byUser ? sql`day::timestamp at time zone 'UTC'` : sql`hour`;
   const columns: SQL[] = [
     time === undefined
       ? sql`null::text as starts_at_ms`
-      : sql`(extract(epoch from date_trunc(${time}, ${at}, 'UTC')) * 1000)::bigint::text as starts_at_ms`,
+      : sql`(extract(epoch from date_trunc(${time}, hour, 'UTC')) * 1000)::bigint::text as starts_at_ms`,
     asked.has('model') ? sql`model_id` : sql`null::text as model_id`,
     asked.has('apiKey') ? sql`api_key_id::text` : sql`null::text as api_key_id`,
     asked.has('dialect') ? sql`dialect` : sql`null::text as dialect`,
     byUser ? sql`end_user` : sql`null::text as end_user`,
   ];
-  const within = byUser
-    ? sql`day >= date_trunc('day', ${from.toISOString()}::timestamptz, 'UTC')::date and day < ${to.toISOString()}::timestamptz`
-    : sql`hour >= date_trunc('hour', ${from.toISOString()}::timestamptz, 'UTC') and hour < ${to.toISOString()}::timestamptz`;
+  const within = sql`hour >= date_trunc('hour', ${from.toISOString()}::timestamptz, 'UTC') and hour < ${to.toISOString()}::timestamptz`;
   const whose =
     accountIds === null
       ? sql`true`
       : sql`account_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(accountIds)}::text::jsonb))`;
   const rows = await database.execute<GroupRow & Record<string, unknown>>(sql`
     select ${sql.join(columns, sql`, `)}, ${FIGURES}
-    from ${byUser ? sql`usage_end_user_days` : sql`usage_hours`}
+    from ${byUser ? sql`usage_end_user_hours` : sql`usage_hours`}
     where ${sql.join([whose, within, ...narrowing], sql` and `)}
     group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5 limit ${MAX_SUMMARY_GROUPS + 1}`);
   if (rows.length > MAX_SUMMARY_GROUPS)

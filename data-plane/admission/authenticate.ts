@@ -19,6 +19,7 @@ export interface InactiveKey {
 }
 
 const BEARER = 'bearer ';
+const RETRY_MS = 1_000;
 /** Keys whose digests are at hand; hashing costs more than everything else here. Never leaves this process's memory. */
 const MAX_REMEMBERED_DIGESTS = 4_096;
 const digests = new Map<string, string>();
@@ -43,9 +44,9 @@ export interface PresentedCaller {
 }
 
 /**
- * Finds the key that a request presents, in memory only. A fault for a missing or unknown key, and for a rotated one whose
- * time is over; an {@link InactiveKey} for a known one that is disabled, expired, used from elsewhere than it may, or whose
- * account is suspended.
+ * Finds the key that a request presents, in memory only. A fault for a missing or unknown key (one to retry where the
+ * snapshot may lack it), and for a rotated one whose time is over; an {@link InactiveKey} for a known one that is disabled,
+ * expired, used from elsewhere than it may, or whose account is suspended.
  */
 export function authenticate(
   { secret, shape, address }: PresentedCaller,
@@ -61,11 +62,20 @@ export function authenticate(
   const key = snapshot.findKey(digest);
   if (key === undefined || !opens(key.config, digest, nowMs)) {
     digests.delete(secret);
-    return fault('invalid_api_key', 'Invalid API key.');
+    return key === undefined && snapshot.mayLackNewest
+      ? cannotTell()
+      : fault('invalid_api_key', 'Invalid API key.');
   }
   if (remembered === undefined) remember(secret, digest);
   const refusal = refusalOf(key.config, snapshot, nowMs, address);
   return refusal === undefined ? key : { key, fault: refusal };
+}
+
+/** A key made since the copy was written must not be called invalid: clients do not try again after that. */
+function cannotTell(): Fault {
+  return fault('model_unavailable', 'API keys cannot be checked right now. Please retry in a moment.', {
+    retryAfterMs: RETRY_MS,
+  });
 }
 
 /** A key is found by its own digest and by that of the secret before its last rotation, which works for a while. */

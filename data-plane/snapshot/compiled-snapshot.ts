@@ -43,6 +43,8 @@ export interface CompiledKey {
 export interface CompiledSnapshot {
   /** Last change applied. */
   readonly sequence: number;
+  /** True while it is a copy that nobody has confirmed yet: what it does not know may exist all the same. */
+  readonly mayLackNewest: boolean;
   findKey(digest: string): CompiledKey | undefined;
   findAccount(accountId: string): SnapshotAccount | undefined;
   /** Listed and hidden models; a retired one is not found. */

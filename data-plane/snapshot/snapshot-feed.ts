@@ -255,6 +255,7 @@ class RedisSnapshotFeed implements SnapshotFeed {
     if (sequence === null || checkedAtMs === null || sequence === undefined || checkedAtMs === undefined)
       return;
     this.#publishedAtMs = Number(checkedAtMs);
+    if (Number(sequence) === this.#store.sequence) this.#store.mayLackNewest = false;
     // A change published between the two reads arrives with the next one; a head that stays ahead means a lost stream.
     const isAhead = found === null && Number(sequence) > this.#store.sequence;
     if (isAhead && this.#wasAhead) await this.#reload();

@@ -59,13 +59,14 @@ function digestOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('base64url');
 }
 
-/** Reads the copy back; `undefined` when there is none. Throws when it is damaged. */
+/** Reads the copy back, which may lack the newest; `undefined` when there is none. Throws when it is damaged. */
 export async function loadSnapshotFile(
   path: string,
   sealingKey: SealingKey,
 ): Promise<SnapshotStore | undefined> {
   if (!existsSync(path)) return undefined;
   const store = new SnapshotStore(sealingKey);
+  store.mayLackNewest = true;
   const file = await open(path);
   try {
     for (;;) {

@@ -30,6 +30,7 @@ const LOADED_PER_TURN = 1_000;
  */
 export class SnapshotStore implements CompiledSnapshot {
   sequence = 0;
+  mayLackNewest = false;
   readonly #sealingKey: SealingKey;
   readonly #keys = new PackedKeys();
   readonly #accounts = new PackedAccounts();

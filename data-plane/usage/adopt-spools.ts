@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '#shared/clock.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
 import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
-import { EndedSpoolSpending, reserveEndedSpool } from './reserve-ended-spool.ts';
+import { EndedSpoolSpending } from './ended-spool-spending.ts';
+import { reserveEndedSpool } from './reserve-ended-spool.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
 
@@ -74,6 +75,7 @@ export class SpoolAdoption {
   readonly #options: SpoolAdoptionOptions;
   readonly #adopted = new Map<string, Adopted>();
   readonly #declaring = new Set<string>();
+  #lastDeclared: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isLooking = false;
@@ -161,11 +163,15 @@ export class SpoolAdoption {
     for (const [name, { spending }] of this.#adopted) this.#declare(name, spending);
   }
 
-  /** An ended process is lent nothing any more: the publisher need only know what it has spent before it opens the balances. */
+  /**
+   * An ended process is lent nothing any more: the publisher need only know what it has spent before it opens the balances.
+   * One spool after the other, the newest first: together they would hold up requests, and the start of this process.
+   */
   #declare(name: string, spending: EndedSpoolSpending): void {
     if (this.#declaring.has(name)) return;
     this.#declaring.add(name);
-    reserveEndedSpool(this.#options.link, name, spending)
+    this.#lastDeclared = this.#lastDeclared
+      .then(() => (this.#closed ? undefined : reserveEndedSpool(this.#options.link, name, spending)))
       .catch((error: unknown) => {
         this.#options.logger.debug({ reason: String(error) }, 'Adopted spool not declared');
       })

@@ -35,14 +35,14 @@ export const usageKeyDays = pgTable(
   (table) => [primaryKey({ columns: [table.apiKeyId, table.day] })],
 );
 
-/** Usage by end user (a keyed digest) and UTC day. */
-export const usageEndUserDays = pgTable(
-  'usage_end_user_days',
+/** Usage by end user (a keyed digest) and UTC hour. What was booked before hours were kept is in the first of its day. */
+export const usageEndUserHours = pgTable(
+  'usage_end_user_hours',
   {
     accountId: uuid('account_id').notNull(),
-    day: date('day', { mode: 'string' }).notNull(),
+    hour: timestamp('hour', { withTimezone: true, precision: 3 }).notNull(),
     endUser: text('end_user').notNull(),
     ...figures(),
   },
-  (table) => [primaryKey({ columns: [table.accountId, table.day, table.endUser] })],
+  (table) => [primaryKey({ columns: [table.accountId, table.hour, table.endUser] })],
 );

@@ -26,7 +26,7 @@ const current = (): Outside => {
   return outside;
 };
 beforeAll(async () => {
-  outside = await openOutside();
+  outside = await openOutside({ WEBHOOKS_TO_LOOPBACK: 'true' });
 }, START_TIMEOUT_MS);
 afterAll(() => outside?.close(), START_TIMEOUT_MS);
 

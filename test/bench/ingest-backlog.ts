@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { SpendingWatch } from '#control-plane/alerts/watch-spending.ts';
 import { executorOf } from '#control-plane/ledger/sql-executor.ts';
 import { insertUsageRows } from '#control-plane/usage/insert-usage-rows.ts';
 import { parseUsageRecord } from '#control-plane/usage/parse-usage-record.ts';
@@ -17,6 +18,8 @@ import {
 const BATCH_RECORDS = 500;
 const BARE_BATCH_RECORDS = 5_000;
 const POLL_MS = 20;
+/** As many as the product's workers have. */
+const WORKER_CONNECTIONS = 5;
 const logger = pino({ level: 'warn' });
 
 export interface BacklogOptions {
@@ -35,7 +38,10 @@ export class IngestBench {
 
   constructor(options: BacklogOptions) {
     this.#options = options;
-    this.#clients = openDatabase(options.databaseUrl, { max: 2, applicationName: 'ingest-bench' });
+    this.#clients = openDatabase(options.databaseUrl, {
+      max: WORKER_CONNECTIONS,
+      applicationName: 'ingest-bench',
+    });
     this.#link = openRedisLink(options.redisUrl, 'ingest-bench', logger);
   }
 
@@ -70,15 +76,23 @@ export class IngestBench {
         await this.#link.client.xadd(redisKeys.usageStream, '*', ...batch);
       }
     const startedMs = systemClock.monotonicMs();
+    const watch = new SpendingWatch({
+      ...this.#clients,
+      redis: this.#link.client,
+      clock: systemClock,
+      logger,
+    });
     const workers = startUsageWorkers({
       clients: this.#clients,
       redisUrl: this.#options.redisUrl,
       logger,
       clock: systemClock,
+      watch,
     });
     while ((await this.#ingested(spools)) < perSpool * spools.length) await pause();
     const elapsedMs = systemClock.monotonicMs() - startedMs;
     await workers.close();
+    await watch.close();
     return (perSpool * spools.length * 1_000) / elapsedMs;
   }
 

@@ -1,4 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrateDatabase } from '#control-plane/migrate.ts';
@@ -26,6 +31,39 @@ describe('migrateDatabase', () => {
     ]);
     await fresh.end();
     await sql.unsafe(`drop database ${name}`);
+  });
+});
+
+describe('the migration to end users by hour', () => {
+  it('keeps what was counted by day, as the first hour of its day', async () => {
+    const before = await mkdtemp(path.join(tmpdir(), 'crossmodel-migrations-'));
+    const name = `hours_${randomBytes(4).toString('hex')}`;
+    await sql.unsafe(`create database ${name}`);
+    const url = (await testDatabaseUrl()).replace(/[^/]*$/, name);
+    const database = postgres(url, { max: 1, onnotice: () => undefined });
+    try {
+      await cp('db/migrations', before, { recursive: true });
+      const journalFile = path.join(before, 'meta/_journal.json');
+      const journal = JSON.parse(await readFile(journalFile, 'utf8'));
+      journal.entries = journal.entries.filter(({ idx }: { idx: number }) => idx < 14);
+      await writeFile(journalFile, JSON.stringify(journal));
+      await migrate(drizzle(database), { migrationsFolder: before });
+      const accountId = mintTestId();
+      await database`
+        insert into usage_end_user_days values (${accountId}, '2026-11-21', 'ada', 12345678901, 2, 1, 30, 40, 50, 60)`;
+      await sql.unsafe(`alter database ${name} set timezone = 'Asia/Tokyo'`);
+      await migrateDatabase(url);
+      const rows = await database`
+        select account_id, to_char(hour at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as hour, end_user, cost_nano,
+          request_count, success_count, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens
+        from usage_end_user_hours`.values();
+      const figures = ['12345678901', '2', '1', '30', '40', '50', '60'];
+      expect([...rows]).toEqual([[accountId, '2026-11-21 00:00', 'ada', ...figures]]);
+    } finally {
+      await database.end();
+      await sql.unsafe(`drop database ${name}`);
+      await rm(before, { recursive: true });
+    }
   });
 });
 

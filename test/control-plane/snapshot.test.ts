@@ -48,17 +48,17 @@ async function openFeed(url = redisUrl): Promise<SnapshotFeed> {
   return feed;
 }
 
+function newPublisher(): SnapshotPublisher {
+  const sandbox = { baseUrl: 'http://127.0.0.1:9/v1' };
+  const publishing = new SnapshotPublisher({ sql, link, clock: systemClock, logger, sandbox });
+  publishing.start();
+  return publishing;
+}
+
 beforeEach(async () => {
   await redis.flushdb();
   link = openRedisLink(redisUrl, 'publisher', logger);
-  publisher = new SnapshotPublisher({
-    sql,
-    link,
-    clock: systemClock,
-    logger,
-    sandbox: { baseUrl: 'http://127.0.0.1:9/v1' },
-  });
-  publisher.start();
+  publisher = newPublisher();
 });
 
 afterEach(async () => {
@@ -174,5 +174,29 @@ describe('the config snapshot', () => {
     const offline = await openFeed('redis://127.0.0.1:1/0');
     expect(offline.current().findKey(key.digest)?.config.id).toBe(key.id);
     expect(offline.ageMs()).toBeGreaterThan(1_000);
+    expect(offline.current().mayLackNewest).toBe(true);
+    expect(feed.current().mayLackNewest).toBe(false);
+  });
+
+  it('may lack what is newer than the copy on disk until Redis has confirmed or replaced it', async () => {
+    const account = await createBillableAccount(sql);
+    const old = await createKey(account.accountId);
+    const feed = await openFeed();
+    await expect.poll(() => feed.current().findKey(old.digest)).toBeDefined();
+    await (await openFeed()).close();
+    await publisher.close();
+    const head = await redis.hgetall(redisKeys.snapshotHead);
+    await redis.flushdb();
+    const confirmed = await openFeed();
+    expect(confirmed.current().mayLackNewest).toBe(true);
+    await redis.hset(redisKeys.snapshotHead, head);
+    await expect.poll(() => confirmed.current().mayLackNewest, { timeout: 5_000 }).toBe(false);
+    await redis.flushdb();
+    const replaced = await openFeed();
+    expect(replaced.current().mayLackNewest).toBe(true);
+    const newer = await createKey(account.accountId);
+    publisher = newPublisher();
+    await expect.poll(() => replaced.current().findKey(newer.digest), { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => replaced.current().mayLackNewest, { timeout: 5_000 }).toBe(false);
   });
 });

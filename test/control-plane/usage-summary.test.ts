@@ -112,11 +112,11 @@ describe('usageSummary', () => {
     const now = new Date(systemClock.nowMs());
     const monthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
     const late = await createBillableAccount(api.sql);
-    const at = (offsetMs: number) => {
+    const at = (offsetMs: number, endUser: string) => {
       const requestId = firstUuidAt(monthMs + offsetMs).slice(0, 14) + mintTestId().slice(14);
-      return billedRecord(late, {}, { requestId, costNano: '0' });
+      return billedRecord(late, {}, { requestId, costNano: '0', endUser });
     };
-    await book([at(-1), at(0), at(1), at(3_600_000), at(86_400_000)]);
+    await book([at(-1, 'ada'), at(0, 'ada'), at(1, 'bob'), at(3_600_000, 'bob'), at(86_400_000, 'bob')]);
     const counts = async (groupBy: string, from: number, to: number) => {
       const iso = (offsetMs: number) => new Date(monthMs + offsetMs).toISOString();
       const { data } = await api.call(
@@ -129,6 +129,10 @@ describe('usageSummary', () => {
     expect(await counts('[DAY]', ...WHOLE)).toEqual([1, 3, 1]);
     expect(await counts('MONTH', ...WHOLE)).toEqual([1, 4]);
     expect(await counts('[]', 1_800_000, 3_600_000)).toEqual([2]);
+    expect(await counts('[HOUR, END_USER]', ...WHOLE)).toEqual([1, 1, 1, 1, 1]);
+    expect(await counts('[DAY, END_USER]', ...WHOLE)).toEqual([1, 1, 2, 1]);
+    expect(await counts('[MONTH, END_USER]', ...WHOLE)).toEqual([1, 1, 3]);
+    expect(await counts('[END_USER]', 1_800_000, 3_600_000)).toEqual([1, 1]);
   });
 
   it('groups by end user', async () => {
@@ -168,7 +172,7 @@ describe('usageSummary', () => {
     expect(reads).toHaveLength(3);
     for (const statement of reads) {
       const plan = JSON.stringify(await api.sql.unsafe(`explain (generic_plan) ${statement}`));
-      expect(plan).toMatch(/usage_hours|usage_key_days|usage_end_user_days/);
+      expect(plan).toMatch(/usage_hours|usage_key_days|usage_end_user_hours/);
       expect(plan).not.toMatch(/usage_records|usage_\d{4}/);
     }
   });

@@ -70,6 +70,20 @@ describe('a request without a usable key', () => {
     expect(gateway.spool.records).toEqual([]);
   });
 
+  it('is told to retry an unknown key that may be newer than the copy of the snapshot, and known keys are served', async () => {
+    gateway.snapshot.mayLackNewest = true;
+    try {
+      const refused = await post(request, bearer('cm-newer'));
+      expect(refused).toMatchObject(openai(503, 'api_error', 'model_unavailable', expect.any(String)));
+      expect(refused.headers.get('retry-after')).toBe('1');
+      expect((await post(request, { authorization: '' })).status).toBe(401);
+      expect((await post(request)).status).toBe(200);
+    } finally {
+      gateway.snapshot.mayLackNewest = false;
+    }
+    expect((await post(request, bearer('cm-newer'))).status).toBe(401);
+  });
+
   it.each([
     ['disabled', { status: 'disabled' as const }, 'api_key_inactive'],
     ['expired', { expiresAtMs: 1 }, 'api_key_inactive'],

@@ -7,7 +7,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Hold } from '#data-plane/admission/quotas.ts';
 import type { RedisQuotas } from '#data-plane/admission/redis-quotas.ts';
 import type { CompiledKey } from '#data-plane/snapshot/compiled-snapshot.ts';
-import { EndedSpoolSpending, reserveEndedSpool } from '#data-plane/usage/reserve-ended-spool.ts';
+import { EndedSpoolSpending } from '#data-plane/usage/ended-spool-spending.ts';
+import { reserveEndedSpool } from '#data-plane/usage/reserve-ended-spool.ts';
 import { SpoolFiles } from '#data-plane/usage/spool-files.ts';
 import { isFault } from '#shared/fault.ts';
 import { redisKeys } from '#shared/redis-keys.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verified, WebhookReceiver } from '#test/fakes/webhook-receiver.ts';
 import {
   type BillingFixture,
   CARD_THAT_ASKS,
@@ -114,6 +115,36 @@ describe('a top-up on the Checkout page', () => {
     await billing.settled();
     expect(await billing.statusOf(topUpId)).toBe('EXPIRED');
     expect(await billing.balanceOf(accountId)).toBe('0.00');
+  });
+});
+
+describe("the webhook endpoint of a top-up's account", () => {
+  it('hears of it once its credit is there, and once only', async () => {
+    const receiver = await WebhookReceiver.start();
+    try {
+      const accountId = await billing.openAccount();
+      const { secret } = await billing.api.mutate(
+        'webhookEndpointCreate',
+        { accountId, url: receiver.url('/top-ups'), events: ['TOP_UP_COMPLETED'] },
+        'secret',
+      );
+      const { topUpId, session } = await billing.checkout(accountId, '20.00');
+      expect(receiver.messages).toEqual([]);
+      billing.stripe.payments.payByCard(session, GOOD_CARD);
+      const [message] = await receiver.heard('/top-ups');
+      expect(message && verified(message, secret)).toMatchObject({
+        type: 'top_up.completed',
+        data: { accountId, topUpId, creditNano: '20000000000' },
+      });
+      expect(await billing.balanceOf(accountId)).toBe('20.00');
+      // Stripe tells of a payment in more than one event.
+      await billing.settled();
+      const [events] = await billing.api.sql`
+        select count(*)::int as count from webhook_events where data->>'accountId' = ${accountId}`;
+      expect(events?.count).toBe(1);
+    } finally {
+      receiver.stop();
+    }
   });
 });
 

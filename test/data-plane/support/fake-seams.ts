@@ -22,6 +22,7 @@ import type { UsageRecord } from '#shared/usage-record.ts';
 /** A snapshot that tests fill by hand. */
 export class TestSnapshot implements CompiledSnapshot {
   sequence = 1;
+  mayLackNewest = false;
   readonly keys = new Map<string, CompiledKey>();
   readonly accounts = new Map<string, SnapshotAccount>();
   readonly models = new Map<string, CompiledModel>();
