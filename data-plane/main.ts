@@ -49,7 +49,8 @@ async function run(settings: DataPlaneSettings): Promise<void> {
     // A successor in the same slot may be waiting for the port.
     await metrics.close();
     const lingerMs = cause === 'asked' ? LINGER_MS : 0;
-    await server.drain({ deadlineMs: settings.drainTimeoutMs, lingerMs });
+    const cut = await server.drain({ deadlineMs: settings.drainTimeoutMs, lingerMs });
+    if (cut > 0) logger.warn({ requests: cut }, 'requests cut at the end of DRAIN_TIMEOUT_MS');
     server.close();
     // Requests that were cut a moment ago are recorded before the spool closes.
     await nextTurn();

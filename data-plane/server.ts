@@ -34,8 +34,11 @@ import { type ResponseOptions, ResponseWriter } from './http/response-writer.ts'
 
 export interface RunningServer {
   readonly port: number;
-  /** Takes no new connections, answers what open ones still send, and resolves when `close` would cut nobody. */
-  drain(limits: DrainLimits): Promise<void>;
+  /**
+   * Takes no new connections, answers what open ones still send, and resolves when `close` would cut nobody, or with how
+   * many requests it would cut at the deadline.
+   */
+  drain(limits: DrainLimits): Promise<number>;
   /** Cuts what is still open. */
   close(): void;
 }
@@ -182,7 +185,7 @@ class Doors {
     this.#connections += change;
   };
 
-  async drain(socket: us_listen_socket, { deadlineMs, lingerMs }: DrainLimits): Promise<void> {
+  async drain(socket: us_listen_socket, { deadlineMs, lingerMs }: DrainLimits): Promise<number> {
     this.draining = true;
     // Right after the loop has looked for new connections: what waits in the queue of a socket that closes is reset.
     await nextTurn();
@@ -193,7 +196,7 @@ class Doors {
     for (;;) {
       const now = clock.monotonicMs();
       if (this.#open > 0) quietSince = now;
-      if (this.#connections === 0 || now >= until || now - quietSince >= lingerMs) return;
+      if (this.#connections === 0 || now >= until || now - quietSince >= lingerMs) return this.#open;
       await delay(DRAIN_POLL_MS);
     }
   }

@@ -81,6 +81,8 @@ export function dataPlaneEnvironment(
     DATA_PLANE_SLOT: String(slot),
     // uWebSockets.js reads it from the environment; its own limit of 4 KB is below what proxies and cookies come to.
     UWS_HTTP_MAX_HEADERS_SIZE: String(MAX_HEADER_BYTES),
+    // Otherwise glibc gives each of V8's compiler threads a heap of its own, and keeps what they have freed.
+    MALLOC_ARENA_MAX: settings.environment.MALLOC_ARENA_MAX || '2',
   };
   for (const name of [...CONTROL_PLANE_ONLY, ...VENDOR_VARIABLES]) delete environment[name];
   for (const name of Object.keys(environment)) {

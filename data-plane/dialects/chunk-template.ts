@@ -12,6 +12,7 @@ const NINE = 0x39;
 /** From so many bytes on a native comparison is cheaper than a loop. */
 const CALL_WORTH_BYTES = 64;
 const MISMATCH = -1;
+const NOTHING = Buffer.alloc(0);
 const ABSENT = -1;
 
 /**
@@ -25,18 +26,18 @@ export class ChunkTemplate {
   modelStart = 0;
   modelEnd = 0;
   /** Where each gap lies in the chunk scanned or matched last, by the slot that the reader gave it; -1: it has none. */
-  readonly starts = new Int32Array(MAX_GAPS);
-  readonly ends = new Int32Array(MAX_GAPS);
+  readonly starts = [ABSENT, ABSENT, ABSENT, ABSENT];
+  readonly ends = [0, 0, 0, 0];
 
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   /** 0: there is no pattern. */
   #length = 0;
   #misses = 0;
   /** Of the pattern, in the order of its bytes. */
   #gapCount = 0;
-  readonly #slots = new Int32Array(MAX_GAPS);
-  readonly #gapStarts = new Int32Array(MAX_GAPS);
-  readonly #gapEnds = new Int32Array(MAX_GAPS);
+  readonly #slots = [0, 0, 0, 0];
+  readonly #gapStarts = [0, 0, 0, 0];
+  readonly #gapEnds = [0, 0, 0, 0];
   #modelStart = 0;
   #modelEnd = 0;
   /** How many gaps lie before the model's name. */

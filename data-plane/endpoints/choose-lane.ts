@@ -3,6 +3,7 @@ import type { ProviderTarget } from '#data-plane/dialects/codec.ts';
 import { formatDataUrl } from '#data-plane/dialects/data-url.ts';
 import { type InlineMedia, withInlineMedia } from '#data-plane/dialects/inline-media.ts';
 import { providerCodecs } from '#data-plane/dialects/provider-codecs.ts';
+import type { JsonObject } from '#data-plane/dialects/turn.ts';
 import type { RequestIntake } from '#data-plane/http/request-intake.ts';
 import { jsonName } from '#data-plane/json/json-name.ts';
 import { type Splice, spliceBytes } from '#data-plane/json/splice-json.ts';
@@ -129,7 +130,7 @@ function translate({
         idSeed: uuidHex(exchange.requestId),
         model: model.config.id,
         createdAt: Math.floor(uuidTimeMs(exchange.requestId) / MS_PER_SECOND),
-        body: understood.json,
+        body: withoutConversation(understood.json),
       },
       issuer: upstream.vendor,
       encodeStreamFault: (refusal) => dialect.forward.encodeStreamFault(refusal, exchange.publicId),
@@ -142,6 +143,11 @@ function translate({
     },
     dropped: [...encoded.dropped, ...droppedHeaders(dialect.name, exchange.intake)],
   };
+}
+
+/** What an answer may echo of its request: the conversation, by far the most of it, is not kept while it streams. */
+function withoutConversation({ messages: _, input: __, ...rest }: JsonObject): JsonObject {
+  return rest;
 }
 
 /** Betas of another provider's API mean nothing here. */

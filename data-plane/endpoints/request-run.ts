@@ -115,19 +115,18 @@ export class RequestRun implements AttemptOwner {
     this.#route = route;
     this.#lane = choice.lane;
     const { upstreams, watch, silenceLimits } = this.#gateway;
-    new Attempt({
+    const job = {
       client: upstreams,
       watch,
       limits: silenceLimits,
       lane: choice.lane,
       writer: exchange.writer,
-      request: choice.request,
       stream: request.stream,
       clientSilence: this.#clientSilence,
       guard: admitted.guard,
-      successHeaders: successHeaders(exchange, admitted, route, choice.dropped),
       owner: this,
-    }).start();
+    };
+    new Attempt(job, successHeaders(exchange, admitted, route, choice.dropped)).start(choice.request);
     return true;
   }
 

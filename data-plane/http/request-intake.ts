@@ -81,7 +81,15 @@ export class RequestIntake {
       onBody(refusal);
       return;
     }
-    const collector = new BodyCollector(limits, onBody, announcedBytes || 0);
+    // Let go of with the body: it knows all that the request has been through, and streams last.
+    const collector = new BodyCollector(
+      limits,
+      (body) => {
+        this.#collector = undefined;
+        onBody(body);
+      },
+      announcedBytes || 0,
+    );
     this.#collector = collector;
     this.#response.onData((piece, isLast) => collector.add(piece, isLast));
   }

@@ -160,7 +160,11 @@ export class ResponseWriter {
         lines += `\r\n${headers[index]}: ${headers[index + 1]}`;
       this.#response.writeHeader(firstName, lines);
     }
-    if (!this.ended) this.#response.onWritable(() => this.#drained());
+    this.#headers = NO_HEADERS;
+    if (this.ended) return;
+    // What uWS says with the end of an answer is too late here; without it a client goes on with its next request.
+    if (this.#options.closesConnection()) this.#response.writeHeader('connection', 'close');
+    this.#response.onWritable(() => this.#drained());
   }
 }
 

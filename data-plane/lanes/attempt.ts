@@ -38,14 +38,11 @@ export interface AttemptJob {
   readonly limits: SilenceLimits;
   readonly lane: AnswerLane;
   readonly writer: ResponseWriter;
-  readonly request: UpstreamRequest;
   readonly stream: boolean;
   /** Goes on from one attempt to the next. */
   readonly clientSilence: ClientSilence;
   /** Watches the output of a stream without a stated limit. */
   readonly guard: OutputGuard | undefined;
-  /** Head of a successful answer. */
-  readonly successHeaders: HeaderList;
 }
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
@@ -59,6 +56,8 @@ type Mode = 'awaiting_head' | 'stream' | 'body' | 'error' | 'concluded';
 export class Attempt implements UpstreamHandler, Watched {
   readonly #job: AttemptJob;
   readonly #relay: AnswerRelay | undefined;
+  /** Head of a successful answer that is not streamed. */
+  readonly #wholeHeaders: HeaderList | undefined;
   /** Absent while the request is being handed over. */
   #call: UpstreamCall | undefined;
   #mode: Mode = 'awaiting_head';
@@ -72,22 +71,24 @@ export class Attempt implements UpstreamHandler, Watched {
   #waitsForMoney = false;
   #needsFlush = false;
 
-  constructor(job: AttemptJob) {
+  /** `successHeaders`: head of a successful answer. */
+  constructor(job: AttemptJob, successHeaders: HeaderList) {
     this.#job = job;
-    if (job.stream) this.#relay = this.#createRelay();
+    if (job.stream) this.#relay = this.#createRelay(successHeaders);
+    else this.#wholeHeaders = successHeaders;
   }
 
-  /** Sends the request. The outcome is heard later, never from within this call. */
-  start(): void {
+  /** Sends the request, and does not keep it: streams last. The outcome is heard later, never from within this call. */
+  start(request: UpstreamRequest): void {
     const job = this.#job;
     job.writer.onAborted = () => this.#clientLeft();
     job.writer.onDrained = () => this.#clientDrained();
     job.watch.add(this);
-    this.#call = job.client.send(job.request, this);
+    this.#call = job.client.send(request, this);
   }
 
-  #createRelay(): AnswerRelay {
-    const { writer, lane, successHeaders } = this.#job;
+  #createRelay(successHeaders: HeaderList): AnswerRelay {
+    const { writer, lane } = this.#job;
     if (!writer.committed) writer.beginStream(200, successHeaders);
     return lane.openRelay(writer);
   }
@@ -289,7 +290,8 @@ export class Attempt implements UpstreamHandler, Watched {
   }
 
   #endBody(body: Buffer): void {
-    const { lane, writer, successHeaders } = this.#job;
+    const { lane, writer } = this.#job;
+    const headers = this.#wholeHeaders ?? [];
     const answer = lane.readBody(body, this.#retryAfterMs);
     if (answer === undefined) {
       this.#giveUp('unreadable_answer');
@@ -300,7 +302,7 @@ export class Attempt implements UpstreamHandler, Watched {
       return;
     }
     this.#job.owner.onFirstContent();
-    this.#conclude({ kind: 'complete', finish: () => writer.respond(200, successHeaders, answer) });
+    this.#conclude({ kind: 'complete', finish: () => writer.respond(200, headers, answer) });
     this.#job.watch.remove(this);
   }
 

@@ -59,6 +59,7 @@ export class Http1Connection implements AnswerSink {
     this.#socket.setKeepAlive(true, PROBE_AFTER_MS);
     this.#socket.once(target.isSecure ? 'secureConnect' : 'connect', () => {
       clearTimeout(this.#connectTimer);
+      this.#connectTimer = undefined;
       this.#isOpen = true;
     });
     this.#socket.on('end', () => this.#ended());

@@ -254,6 +254,30 @@ describe('draining', () => {
     await draining.stop();
   });
 
+  it('tells the client of a stream that begins meanwhile that its connection ends with it', async () => {
+    const draining = await startGateway();
+    draining.provider.script = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(chunk('a') + STOP + DONE);
+    };
+    const client = connect(draining.server.port, '127.0.0.1');
+    await once(client, 'connect');
+    client.write('GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n');
+    await once(client, 'data');
+    let received = '';
+    client.on('data', (data) => {
+      received += data.toString('latin1');
+    });
+    const drained = draining.server.drain({ deadlineMs: 60_000, lingerMs: 300 });
+    const body = JSON.stringify({ model: MODEL_ID, messages, stream: true });
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${draining.secret}\r\n`;
+    client.write(`${head}content-length: ${body.length}\r\n\r\n${body}`);
+    await drained;
+    client.destroy();
+    expect(received).toMatch(/^HTTP\/1.1 200 .*\r\nconnection: close\r\n/is);
+    expect(received).toContain('[DONE]');
+    await draining.stop();
+  });
+
   it('does not linger once every client has gone', async () => {
     const draining = await startGateway();
     const client = connect(draining.server.port, '127.0.0.1');
@@ -268,7 +292,7 @@ describe('draining', () => {
     const draining = await startGateway();
     draining.provider.script = endless(chunk('a'), chunk('b'), 20);
     const answer = await postChat(draining, { model: MODEL_ID, messages, stream: true });
-    await draining.server.drain({ deadlineMs: 50, lingerMs: 0 });
+    expect(await draining.server.drain({ deadlineMs: 50, lingerMs: 0 })).toBe(1);
     draining.server.close();
     await expect(answer.text()).rejects.toThrow();
     expect((await draining.spool.wait(1))[0]).toMatchObject({ status: 'aborted' });
