@@ -6,7 +6,7 @@ import type { Clock } from '#shared/clock.ts';
 import type { RedisLink } from '#shared/redis-link.ts';
 import { SPOOL_CLOSED_LINE } from '#shared/usage-record.ts';
 import { EndedSpoolSpending } from './ended-spool-spending.ts';
-import { reserveEndedSpool } from './reserve-ended-spool.ts';
+import { forgetEndedSpool, reserveEndedSpool } from './reserve-ended-spool.ts';
 import { UsageShipper } from './ship-usage.ts';
 import { SpoolFiles } from './spool-files.ts';
 
@@ -139,13 +139,23 @@ export class SpoolAdoption {
 
   #removeSettled(): void {
     for (const [name, { files, shipper }] of this.#adopted) {
-      if (shipper.backlog > 0) continue;
-      this.#adopted.delete(name);
-      void shipper.close().then(() => {
-        files.remove();
-        this.#options.logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
-      });
+      if (shipper.backlog > 0 || this.#declaring.has(name)) continue;
+      this.#declaring.add(name);
+      this.#remove(name, files, shipper)
+        .catch((error: unknown) => {
+          this.#options.logger.debug({ reason: String(error) }, 'Settled spool not removed, trying again');
+        })
+        .finally(() => this.#declaring.delete(name));
     }
+  }
+
+  /** In this order: as long as the directory is there, a successor lifts what is reserved for it. */
+  async #remove(name: string, files: SpoolFiles, shipper: UsageShipper): Promise<void> {
+    await forgetEndedSpool(this.#options.link, name);
+    this.#adopted.delete(name);
+    await shipper.close();
+    files.remove();
+    this.#options.logger.info({ spool: name }, 'Spool of an ended process is settled and removed');
   }
 
   #shipSome(): void {
@@ -171,7 +181,11 @@ export class SpoolAdoption {
     if (this.#declaring.has(name)) return;
     this.#declaring.add(name);
     this.#lastDeclared = this.#lastDeclared
-      .then(() => (this.#closed ? undefined : reserveEndedSpool(this.#options.link, name, spending)))
+      .then(() => {
+        // It may have been settled while it waited for its turn.
+        const isWaiting = (this.#adopted.get(name)?.shipper.backlog ?? 0) > 0;
+        return this.#closed || !isWaiting ? undefined : reserveEndedSpool(this.#options.link, name, spending);
+      })
       .catch((error: unknown) => {
         this.#options.logger.debug({ reason: String(error) }, 'Adopted spool not declared');
       })

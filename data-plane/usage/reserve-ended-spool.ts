@@ -38,10 +38,19 @@ export async function reserveEndedSpool(
   await liftGuards(link, spool);
 }
 
+/** Ends what wallets say of a spool of which Postgres has every line: it may have been reserved when it was just being closed. */
+export function forgetEndedSpool(link: RedisLink, spool: string): Promise<void> {
+  return liftGuards(link, spool, ['b', 'x']);
+}
+
 /** What was reserved or forbidden while the spool was silent, in wallets that its lines do not name. */
-async function liftGuards({ client }: RedisLink, spool: string): Promise<void> {
+async function liftGuards(
+  { client }: RedisLink,
+  spool: string,
+  kinds: readonly string[] = ['x'],
+): Promise<void> {
   const pipeline = client.pipeline();
   for (const wallet of await client.smembers(redisKeys.spoolWallets(spool)))
-    pipeline.hdel(redisKeys.wallet(wallet), `x:${spool}`);
+    pipeline.hdel(redisKeys.wallet(wallet), ...kinds.map((kind) => `${kind}:${spool}`));
   await executePipeline(pipeline);
 }
