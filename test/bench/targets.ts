@@ -104,10 +104,11 @@ export async function startNginx(port: number, providerPort: number, folder: str
 
 export async function startHaproxy(port: number, providerPort: number, folder: string): Promise<BenchTarget> {
   const file = path.join(folder, 'haproxy.cfg');
+  // Without `no strict-limits` it refuses to start where fewer open files are allowed than its connections would need.
   const timeouts = 'timeout connect 5s\n timeout client 60s\n timeout server 60s';
   writeFileSync(
     file,
-    `global\n nbthread 1\n maxconn 24000\ndefaults\n mode http\n ${timeouts}\nfrontend f\n bind 127.0.0.1:${port}\n default_backend b\nbackend b\n http-reuse always\n server s 127.0.0.1:${providerPort}\n`,
+    `global\n nbthread 1\n no strict-limits\n maxconn 24000\ndefaults\n mode http\n ${timeouts}\nfrontend f\n bind 127.0.0.1:${port}\n default_backend b\nbackend b\n http-reuse always\n server s 127.0.0.1:${providerPort}\n`,
   );
   const child = run('haproxy', ['-db', '-f', file]);
   await waitForPort(port);
