@@ -2,6 +2,7 @@ import { setModelStatus } from '../catalog/set-model-status.ts';
 import { MAX_SERVICE_TIERS, MAX_TIERS, type PriceTierInput, setPrice } from '../catalog/set-price.ts';
 import { builder } from './builder.ts';
 import { freshModel, modelRef, modelStatus } from './model.ts';
+import { modelPayload } from './model-mutations.ts';
 import { priceRef, serverTool } from './price.ts';
 import { type Payload, runMutation } from './run-mutation.ts';
 import { userErrorRef } from './user-error.ts';
@@ -122,24 +123,6 @@ const modelStatusSetInput = builder.inputType('ModelStatusSetInput', {
   }),
 });
 
-const modelStatusSetPayload = builder
-  .objectRef<Payload<{ model: string }>>('ModelStatusSetPayload')
-  .implement({
-    description: 'The result of `modelStatusSet`.',
-    fields: (t) => ({
-      model: t.field({
-        type: modelRef,
-        nullable: true,
-        description: 'The model as it is now; null when the mutation was refused.',
-        resolve: ({ value }, _args, context) => value && freshModel(context, value.model),
-      }),
-      userErrors: t.expose('userErrors', {
-        type: [userErrorRef],
-        description: 'Why it was refused, if it was.',
-      }),
-    }),
-  });
-
 builder.mutationFields((t) => ({
   priceSet: t.field({
     type: priceSetPayload,
@@ -161,7 +144,7 @@ builder.mutationFields((t) => ({
       ),
   }),
   modelStatusSet: t.field({
-    type: modelStatusSetPayload,
+    type: modelPayload('ModelStatusSetPayload', 'The result of `modelStatusSet`.'),
     description: 'Lists, hides or retires a model; in force within a second. Operators only. Idempotent.',
     args: { input: t.arg({ type: modelStatusSetInput, required: true, description: 'The status.' }) },
     resolve: (_root, { input }, context) =>

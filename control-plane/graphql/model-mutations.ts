@@ -93,7 +93,8 @@ const updateInput = builder.inputType('ModelUpdateInput', {
   }),
 });
 
-function modelPayload(name: string, description: string) {
+/** What a mutation of a model answers: the model as it is then, and why it was refused, if it was. */
+export function modelPayload(name: string, description: string) {
   return builder.objectRef<Payload<{ model: string }>>(name).implement({
     description,
     fields: (t) => ({
